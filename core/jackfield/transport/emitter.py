@@ -1,0 +1,155 @@
+"""Listeners: who is called for an event, in what order, and what happens when a listener fails.
+
+Listeners run inline, in wire order, in the order in which they were added. A coroutine listener is called inline too
+and its coroutines run one after another on a task of their own, so each sees its events in order. A listener that
+fails is reported as an `error` event; one that fails on an `error` event is logged. Neither reaches the emitter's
+caller, which is a transport's reader.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from typing import Any
+
+from attrs import define, field
+
+from jackfield.errors import ListenerError, redact
+
+from .event_queue import EventQueue
+from .events import ConnectionChange, Error, TransportEvent
+from .layer import Listener
+
+__all__ = ["Emitter"]
+
+logger = logging.getLogger("jackfield.transport")
+
+
+@define(eq=False)
+class _Entry:
+    listener: Listener
+    once: bool
+    pending: deque[Coroutine[Any, Any, object]] = field(factory=deque)
+    runner: asyncio.Task[None] | None = None
+
+
+class Emitter:
+    """The listening half of a transport: `on`, `once`, `off` and `events`, and `emit` for the transport itself."""
+
+    def __init__(self) -> None:
+        # Copied on every change, so that emitting needs neither a copy nor a lock.
+        self._entries: dict[str, tuple[_Entry, ...]] = {}
+        self._queues: tuple[EventQueue[TransportEvent], ...] = ()
+        self._runners: set[asyncio.Task[None]] = set()
+
+    def on(self, type: str, listener: Listener) -> Listener:  # noqa: A002
+        """Call `listener` with each event of `type`; return `listener`."""
+        self._entries[type] = (*self._entries.get(type, ()), _Entry(listener, once=False))
+        return listener
+
+    def once(self, type: str, listener: Listener) -> Listener:  # noqa: A002
+        """Call `listener` with the next event of `type` only; return `listener`."""
+        self._entries[type] = (*self._entries.get(type, ()), _Entry(listener, once=True))
+        return listener
+
+    def off(self, type: str, listener: Listener) -> None:  # noqa: A002
+        """Take away what `on` or `once` added last with this `listener`; do nothing where there is none."""
+        entries = self._entries.get(type, ())
+        for entry in reversed(entries):
+            if entry.listener == listener:
+                self._remove(type, entry)
+                return
+
+    def listens(self, type: str) -> bool:  # noqa: A002
+        """Tell whether anyone listens to `type` by name."""
+        return type in self._entries
+
+    def events(self) -> AsyncIterator[TransportEvent]:
+        """Return an iterator over all events from now on; it ends after `connection_change` to `disconnected`."""
+        queue: EventQueue[TransportEvent] = EventQueue()
+        self._queues = (*self._queues, queue)
+        return queue
+
+    def emit(self, event: TransportEvent) -> None:
+        """Hand `event` to its listeners and to all iterators."""
+        kind = event.type
+        entries = self._entries.get(kind)
+        if entries is not None:
+            for entry in entries:
+                self._call(kind, entry, event)
+        elif kind == "error" and not self._queues:
+            assert isinstance(event, Error)
+            logger.error("%s: %s", type(event.error).__name__, redact(str(event.error)))
+        if self._queues:
+            self._enqueue(event)
+
+    def emit_raw(self, kind: str, make: Callable[[], dict[str, Any]]) -> None:
+        """Hand each listener of `*` or `*out` a view of its own, made by `make`: mutating it harms nobody."""
+        for entry in self._entries.get(kind, ()):
+            self._call(kind, entry, make())
+
+    def _enqueue(self, event: TransportEvent) -> None:
+        size = len(event.data) if event.type == "audio" else 0
+        for queue in self._queues:
+            queue.put(event, size)
+        if isinstance(event, ConnectionChange) and event.status == "disconnected":
+            queues, self._queues = self._queues, ()
+            for queue in queues:
+                queue.close()
+
+    def _call(self, kind: str, entry: _Entry, event: Any) -> None:
+        if entry.once:
+            if entry not in self._entries.get(kind, ()):
+                return  # an earlier listener emitted the same type, and this one had its call then
+            self._remove(kind, entry)
+        try:
+            result = entry.listener(event)
+        except Exception as error:  # noqa: BLE001 - whatever an application raises must not end the reader
+            self._report(kind, error)
+            return
+        if result is not None and isinstance(result, Awaitable):
+            self._schedule(kind, entry, result)
+
+    def _schedule(self, kind: str, entry: _Entry, awaitable: Awaitable[object]) -> None:
+        entry.pending.append(_as_coroutine(awaitable))
+        if entry.runner is None:
+            entry.runner = asyncio.get_running_loop().create_task(self._run(kind, entry))
+            self._runners.add(entry.runner)
+            entry.runner.add_done_callback(self._runners.discard)
+
+    async def _run(self, kind: str, entry: _Entry) -> None:
+        try:
+            while entry.pending:
+                try:
+                    await entry.pending.popleft()
+                except Exception as error:  # noqa: BLE001
+                    self._report(kind, error)
+        finally:
+            entry.runner = None
+            while entry.pending:
+                entry.pending.popleft().close()
+
+    def _report(self, kind: str, error: Exception) -> None:
+        failure = ListenerError(
+            f"a listener of {kind!r} raised {type(error).__name__}: {error}. The event was not lost for the others; "
+            "handle the error inside the listener.",
+            event_type=kind,
+        )
+        failure.__cause__ = error
+        if kind == "error":
+            logger.error("a listener of 'error' failed", exc_info=error)
+        else:
+            self.emit(Error(failure))
+
+    def _remove(self, kind: str, entry: _Entry) -> None:
+        left = tuple(other for other in self._entries.get(kind, ()) if other is not entry)
+        if left:
+            self._entries[kind] = left
+        else:
+            self._entries.pop(kind, None)
+
+
+async def _as_coroutine(awaitable: Awaitable[object]) -> object:
+    return await awaitable
