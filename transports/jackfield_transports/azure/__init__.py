@@ -1,0 +1,1 @@
+"""The azure transport: the Realtime API of Azure OpenAI, over a WebSocket."""

@@ -1,0 +1,1 @@
+"""The sip transport: phone calls that the Realtime API answered."""

@@ -1,0 +1,1 @@
+"""The webrtc transport: the Realtime API over WebRTC."""

@@ -1,0 +1,1 @@
+"""The websocket transport: the Realtime API over a WebSocket."""
