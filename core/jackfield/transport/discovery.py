@@ -100,22 +100,18 @@ def nearest_name(name: str, known: Iterable[str]) -> str | None:
 
 
 def _is_there(name: str) -> bool:
+    if name in sys.modules:
+        return sys.modules[name] is not None
     # importlib.util.find_spec imports the parents of a dotted name, which may be as heavy as the module itself.
     path: Sequence[str] | None = None
     parts = name.split(".")
     for depth in range(1, len(parts) + 1):
         full_name = ".".join(parts[:depth])
-        if full_name in sys.modules:
-            module = sys.modules[full_name]
-            if module is None:
-                return False
-            path = getattr(module, "__path__", None)
-        else:
-            specs = (finder.find_spec(full_name, path) for finder in sys.meta_path)
-            spec = next((spec for spec in specs if spec is not None), None)
-            if spec is None:
-                return False
-            path = spec.submodule_search_locations
+        specs = (finder.find_spec(full_name, path) for finder in sys.meta_path)
+        spec = next((spec for spec in specs if spec is not None), None)
+        if spec is None:
+            return False
+        path = spec.submodule_search_locations
         if path is None and depth < len(parts):
             return False
     return True
