@@ -9,6 +9,7 @@ jackfield's own commands can't be taken.
 from __future__ import annotations
 
 import argparse
+import textwrap
 from functools import cached_property
 from importlib.metadata import EntryPoint
 from typing import Final, Protocol, cast
@@ -24,7 +25,7 @@ from jackfield.transport.discovery import (
     origin_of,
 )
 
-from .table import format_table
+from .table import format_table, terminal_width
 
 __all__ = ["ENTRY_POINT_GROUP", "Command", "Commands"]
 
@@ -84,13 +85,13 @@ class Commands:
 
     def overview(self) -> str:
         """Return the commands and what they do, as a list for people."""
-        rows = [(f"  {name}", self._summary(name)) for name in self.names]
+        table = format_table([(name, self._summary(name)) for name in self.names], width=terminal_width() - 2)
         ignored = [
             f"\n{origin_of(point)} also offers {name!r}: it is not used, jackfield's own command has that name"
             for name in _OWN
             for point in self._declared.get(name, ())
         ]
-        return f"commands:\n{format_table(rows)}\n\njackfield COMMAND --help says more.{''.join(ignored)}"
+        return f"commands:\n{textwrap.indent(table, '  ')}\n\njackfield COMMAND --help says more.{''.join(ignored)}"
 
     def unknown(self, name: str) -> str:
         """Return what to tell someone who asked for the command `name`, which isn't there."""

@@ -23,7 +23,7 @@ def format_table(
 ) -> str:
     """Return `rows` in columns at most `width` wide in all; a text that is too long for its column is wrapped."""
     lines = [*([headers] if headers else []), *rows]
-    widths = _fit([max(map(len, column)) for column in zip(*lines, strict=True)], width or terminal_width())
+    widths = _fit([max(1, *map(len, column)) for column in zip(*lines, strict=True)], width or terminal_width())
     text = [line for row in rows for line in _wrap(row, widths)]
     if headers:
         rule = (" " * _GAP).join("-" * column for column in widths)
@@ -39,12 +39,7 @@ def _fit(widths: list[int], total: int) -> list[int]:
 
 
 def _wrap(row: Sequence[str], widths: Sequence[int]) -> list[str]:
-    cells = []
-    for text, width in zip(row, widths, strict=True):
-        indent = text[: len(text) - len(text.lstrip())]
-        cells.append(
-            textwrap.wrap(text.lstrip(), width, initial_indent=indent, subsequent_indent=indent, break_on_hyphens=False)
-        )
+    cells = [textwrap.wrap(text, width, break_on_hyphens=False) for text, width in zip(row, widths, strict=True)]
     return [
         (" " * _GAP).join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
         for line in zip_longest(*cells, fillvalue="")
