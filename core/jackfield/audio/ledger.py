@@ -59,6 +59,8 @@ class _Part:
 
     @property
     def received_ms(self) -> float:
+        if not self.received_bytes:  # the far end plays it: only what was heard is known
+            return max((length for _, length in self.stretches), default=self.settled_ms or 0.0)
         return self.format.duration_ms(self.received_bytes)
 
     def played_by(self, now: float) -> float:
@@ -152,11 +154,25 @@ class PlaybackLedger:
         if self._tracker is not None:
             self._tracker.on_interrupted()
 
+    def playing(self, response_id: str, item_id: str, content_index: int) -> None:
+        """Note that the far end began to play a part (server-side playback); it ends with `stopped`."""
+        part = self._part(response_id, item_id, content_index, PCM16)
+        part.stretches = [(self._clock(), float("inf"))]
+
+    def stopped(self, item_id: str, content_index: int) -> None:
+        """Settle a part that the far end no longer plays, at the time that passed since it began."""
+        part = self._parts.get((item_id, content_index))
+        if part is not None and part.settled_ms is None:
+            part.settled_ms = part.played_by(self._clock())
+            part.generated = True
+            part.stretches.clear()
+
     def truncated(self, item_id: str, content_index: int, audio_end_ms: float) -> None:
         """Settle a part at what the far end says was heard (server-side playback)."""
         part = self._part("", item_id, content_index, PCM16)
         part.settled_ms = audio_end_ms
         part.generated = True
+        part.stretches.clear()
 
     def _part(self, response_id: str, item_id: str, content_index: int, format: AudioFormat) -> _Part:  # noqa: A002
         key = (item_id, content_index)

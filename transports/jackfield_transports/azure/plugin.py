@@ -7,7 +7,7 @@ from jackfield.transport.hookspecs import CONTRACT_VERSION, TransportSpec, hooki
 
 __all__ = ["CAPABILITIES", "jackfield_transports"]
 
-CAPABILITIES = TransportCapabilities()
+CAPABILITIES = TransportCapabilities(attach_by_call_id=True)
 
 
 @hookimpl

@@ -1,0 +1,48 @@
+"""JSON and base64, as fast as they go. One decode per frame; audio is framed without building an object."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+import pybase64
+
+from jackfield.errors import ConfigurationError, ProtocolError
+
+__all__ = ["audio_frame", "decode", "decode_audio", "encode"]
+
+_decoder = msgspec.json.Decoder()
+_encoder = msgspec.json.Encoder()
+
+_APPEND_HEAD = b'{"type":"input_audio_buffer.append","audio":"'
+_APPEND_TAIL = b'"}'
+
+
+def decode(frame: str | bytes) -> dict[str, Any]:
+    """Return the event in `frame`; raise `ProtocolError` where it holds none: no JSON object with a string `type`."""
+    try:
+        message = _decoder.decode(frame)
+    except (ValueError, RecursionError) as error:
+        raise ProtocolError(f"the far end sent a frame that is no JSON ({error}); it was ignored") from None
+    if not isinstance(message, dict) or not isinstance(message.get("type"), str):
+        raise ProtocolError("the far end sent JSON that is no event: an object with a string `type`; it was ignored")
+    return message
+
+
+def encode(event: Mapping[str, Any]) -> bytes:
+    """Return `event` as UTF-8 JSON; raise `ConfigurationError` where it can't be that."""
+    try:
+        return _encoder.encode(event)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise ConfigurationError(f"the event {event.get('type')!r} can't be sent as JSON: {error}") from error
+
+
+def audio_frame(chunk: bytes) -> bytes:
+    """Return the frame of `input_audio_buffer.append` for `chunk`; base64 needs no escaping."""
+    return b"".join((_APPEND_HEAD, pybase64.b64encode(chunk), _APPEND_TAIL))
+
+
+def decode_audio(delta: str) -> bytes:
+    """Return the bytes of a base64 delta; raise ValueError where it is none. Validating is the faster path."""
+    return pybase64.b64decode(delta, validate=True)

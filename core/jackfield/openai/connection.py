@@ -1,0 +1,205 @@
+"""One connection of a transport: a generation that owns its protocol, its outbox, its tasks and its timer.
+
+Nothing of it outlives it: `shutdown` ends the tasks, fails who waits, and closes the wire, in bounded time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
+from typing import Any
+
+from jackfield.errors import JackfieldError, NotConnectedError, ProtocolError, RemoteClosedError, TransportError
+from jackfield.transport.emitter import Emitter
+from jackfield.transport.events import Error, TransportEvent
+
+from .codec import decode, encode
+from .outbox import Outbox
+from .protocol import OpenAIRealtimeProtocol
+from .wire import WireConnection
+
+__all__ = ["Connection"]
+
+logger = logging.getLogger("jackfield.openai")
+
+CLOSE_SECONDS = 1.0
+"""How long closing the wire may take before it is left to itself."""
+
+
+class Connection:
+    """What joins a wire, the protocol and the listeners while they are connected."""
+
+    def __init__(
+        self,
+        wire: WireConnection,
+        protocol: OpenAIRealtimeProtocol,
+        emitter: Emitter,
+        on_end: Callable[[RemoteClosedError], None],
+        *,
+        awaits_ready: bool,
+    ) -> None:
+        self.protocol = protocol
+        self.ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        """Resolved when the far end acknowledged the session; failed when it won't, or went away before."""
+        self._loop = asyncio.get_running_loop()
+        self._wire = wire
+        self._emitter = emitter
+        self._on_end = on_end
+        self._awaits_ready = awaits_ready
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._outbox = Outbox(wire, self._spawn, self._report)
+        self._timer: asyncio.TimerHandle | None = None
+        self._armed: float | None = None
+        self._ended = False
+
+    def start(self) -> None:
+        """Begin to read."""
+        self._spawn(self._read())
+
+    async def send(self, events: Iterable[Mapping[str, Any]]) -> None:
+        """Write client events, together and in order."""
+        events = list(events)
+        if not events:
+            return
+        frames = [encode(event) for event in events]
+        self._told_out(events)
+        self._arm()
+        await self._outbox.write(frames)
+
+    async def send_frame(self, frame: bytes) -> None:
+        """Write a frame that is encoded already."""
+        if self._emitter.listens("*out"):
+            self._emitter.emit_raw("*out", lambda: decode(frame))
+        await self._outbox.write((frame,))
+
+    def tell(self, events: Iterable[TransportEvent]) -> None:
+        """Hand events to the listeners."""
+        for event in events:
+            self._emitter.emit(event)
+
+    async def shutdown(self, error: TransportError | None = None) -> None:
+        """End it all: timer, tasks, waiting senders, wire. Idempotent and bounded."""
+        self._ended = True
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._outbox.close(error or NotConnectedError("the transport was closed: call connect() before you send"))
+        if not self.ready.done():
+            self.ready.cancel()
+        elif not self.ready.cancelled():
+            self.ready.exception()  # whoever awaited it has it; nobody else is to be warned of it
+        current = asyncio.current_task()
+        tasks = [task for task in self._tasks if task is not current]
+        for task in tasks:
+            task.cancel()
+        await _bounded(asyncio.gather(*tasks, return_exceptions=True))
+        await _bounded(self._wire.close())
+
+    async def _read(self) -> None:
+        while True:
+            try:
+                frame = await self._wire.receive()
+            except RemoteClosedError as closed:
+                self._end(closed)
+                return
+            except Exception as error:  # noqa: BLE001 - a wire of the application's may raise anything
+                failed = RemoteClosedError(f"the wire failed: {error!r}", code=1006, reason=repr(error))
+                failed.__cause__ = error
+                self._end(failed)
+                return
+            self._take(frame)
+
+    def _take(self, frame: bytes | str) -> None:
+        """The hot path: one frame in, its raw view, its events, the reactions, in this order.
+
+        The frame is decoded once. The protocol keeps nothing of the message, so the first listener of `*` may have it
+        for its own; the others get a decode of theirs.
+        """
+        try:
+            message = decode(frame)
+            events = self.protocol.receive(message)
+        except ProtocolError as error:
+            self._emitter.emit(Error(error))
+            return
+        emitter = self._emitter
+        if emitter.listens("*"):
+            first = [message]
+            emitter.emit_raw("*", lambda: first.pop() if first else decode(frame))
+        for event in events:
+            if self._ended:
+                return  # a listener closed the transport: the rest of this frame is nobody's
+            emitter.emit(event)
+        reactions = self.protocol.data_to_send()
+        if reactions and not self._ended:
+            self._post(reactions)
+        if self.protocol.deadline != self._armed:
+            self._arm()
+        if not self.ready.done():
+            self._settle_ready()
+
+    def _settle_ready(self) -> None:
+        refusal = self.protocol.refusal
+        if refusal is not None:
+            self.ready.set_exception(refusal)
+            if not self._awaits_ready:  # connect() has returned and can't raise it
+                self._emitter.emit(Error(refusal))
+        elif self.protocol.acknowledged:
+            self.ready.set_result(None)
+
+    def _end(self, closed: RemoteClosedError) -> None:
+        if not self.ready.done():
+            self.ready.set_exception(self.protocol.closed(closed.code, closed.reason) or closed)
+        if not self._ended:
+            self._on_end(closed)
+
+    def _post(self, events: list[dict[str, Any]]) -> None:
+        self._told_out(events)
+        self._outbox.post([encode(event) for event in events])
+
+    def _told_out(self, events: Iterable[Mapping[str, Any]]) -> None:
+        if self._emitter.listens("*out"):
+            for event in events:
+                frame = encode(event)
+                self._emitter.emit_raw("*out", lambda frame=frame: decode(frame))  # type: ignore[misc]
+
+    def _report(self, error: Exception) -> None:
+        """A posted frame failed. The reader learns of a lost connection by itself."""
+        if not isinstance(error, RemoteClosedError):
+            told = error if isinstance(error, JackfieldError) else TransportError(f"sending failed: {error!r}")
+            self._emitter.emit(Error(told))
+
+    def _arm(self) -> None:
+        """Keep one timer at the protocol's deadline."""
+        deadline = self.protocol.deadline
+        if deadline == self._armed:
+            return
+        self._armed = deadline
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if deadline is not None and not self._ended:
+            self._timer = self._loop.call_at(deadline, self._expire)
+
+    def _expire(self) -> None:
+        self._timer, self._armed = None, None
+        self.tell(self.protocol.expire())
+        reactions = self.protocol.data_to_send()
+        if reactions and not self._ended:
+            self._post(reactions)
+        self._arm()
+
+    def _spawn(self, coroutine: Coroutine[Any, Any, Any]) -> None:
+        task = self._loop.create_task(coroutine)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+async def _bounded(awaitable: Awaitable[Any]) -> None:
+    try:
+        async with asyncio.timeout(CLOSE_SECONDS):
+            await awaitable
+    except TimeoutError:
+        logger.debug("closing took longer than %s s and was left to itself", CLOSE_SECONDS)
+    except Exception as error:  # noqa: BLE001 - the connection is over; how its wire ends changes nothing
+        logger.debug("closing failed: %r", error)

@@ -1,0 +1,95 @@
+"""Frames on their way out: one writer at a time, in the order in which they were put.
+
+A sender writes by itself while nobody else does, and waits for the wire: that is the backpressure. Whoever comes
+while another writes waits in line. The reader must never wait for the wire (both ends would wait for each other), so
+it posts.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Sequence
+
+from .wire import WireConnection
+
+__all__ = ["Outbox"]
+
+
+class Outbox:
+    """The writing half of one connection. `spawn` starts a task that belongs to that connection."""
+
+    def __init__(
+        self,
+        connection: WireConnection,
+        spawn: Callable[..., object],
+        on_failure: Callable[[Exception], None],
+    ) -> None:
+        self._connection = connection
+        self._spawn = spawn
+        self._on_failure = on_failure
+        self._line: deque[tuple[bytes, asyncio.Future[None] | None]] = deque()
+        self._writing = False
+        self._closed: Exception | None = None
+
+    async def write(self, frames: Sequence[bytes]) -> None:
+        """Write `frames`, in order and together; return when the wire has accepted them all.
+
+        Cancelling it does not tear a group apart: what was begun is written.
+        """
+        if self._closed is not None:
+            raise self._closed
+        if len(frames) == 1 and not self._writing:
+            await self._write_alone(frames[0])
+            return
+        done = asyncio.get_running_loop().create_future()
+        self.post(frames, done)
+        await done
+
+    def post(self, frames: Sequence[bytes], done: asyncio.Future[None] | None = None) -> None:
+        """Put `frames` into the line without waiting; `done` is resolved when the last one was accepted."""
+        for frame in frames[:-1]:
+            self._line.append((frame, None))
+        self._line.append((frames[-1], done))
+        if not self._writing:
+            self._writing = True
+            self._start_pump()
+
+    def close(self, error: Exception) -> None:
+        """Refuse everything from now on, and fail those who wait, with `error`."""
+        self._closed = error
+        while self._line:
+            _, done = self._line.popleft()
+            if done is not None and not done.done():
+                done.set_exception(error)
+
+    async def _write_alone(self, frame: bytes) -> None:
+        """The common case: nobody else writes."""
+        self._writing = True
+        try:
+            await self._connection.send(frame)
+        finally:
+            if self._line and self._closed is None:
+                self._start_pump()
+            else:
+                self._writing = False
+
+    def _start_pump(self) -> None:
+        self._spawn(self._pump())
+
+    async def _pump(self) -> None:
+        try:
+            while self._line:
+                frame, done = self._line.popleft()
+                try:
+                    await self._connection.send(frame)
+                except Exception as error:  # noqa: BLE001 - whatever a wire raises belongs to who waits for it
+                    if done is not None and not done.done():
+                        done.set_exception(error)
+                    elif done is None:
+                        self._on_failure(error)
+                else:
+                    if done is not None and not done.done():
+                        done.set_result(None)
+        finally:
+            self._writing = False

@@ -1,0 +1,270 @@
+"""The OpenAI Realtime dialect, sans-I/O: what one connection knows, and what follows from what it hears and is asked.
+
+`receive` takes a server event and returns common events; the methods named after the contract return client events to
+write. It opens no socket, starts no task and reads no clock but the one handed in. A transport feeds it and writes
+what it returns; `transport.OpenAIRealtimeTransport` is that transport for every wire.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from attrs import evolve
+
+from jackfield.audio.ledger import PlaybackLedger
+from jackfield.audio.tracker import RealtimePlaybackTracker
+from jackfield.errors import (
+    ConfigurationError,
+    ResponseLostError,
+    TransportError,
+    UnsupportedByTransportError,
+)
+from jackfield.transport.capabilities import TransportCapabilities
+from jackfield.transport.events import (
+    AudioInterrupted,
+    Error,
+    FunctionCall,
+    ItemUpdate,
+    McpApprovalRequest,
+    TransportEvent,
+)
+from jackfield.transport.items import RealtimeItem, ToolCallItem
+
+from .error_table import close_error
+from .inbound import HANDLERS
+from .interruption import BargeIn
+from .sequencer import ResponseSequencer, Watchdog
+from .session_payload import response_payload, session_payload
+from .state import ConnectionState, event_ids
+from .wire_items import item_to_wire, message_to_wire
+
+__all__ = ["ClientEvent", "OpenAIRealtimeProtocol"]
+
+ClientEvent = dict[str, Any]
+
+
+class OpenAIRealtimeProtocol:
+    """One connection's protocol state. `clock` returns seconds that never go back."""
+
+    def __init__(
+        self,
+        *,
+        capabilities: TransportCapabilities,
+        clock: Callable[[], float],
+        playback_tracker: RealtimePlaybackTracker | None = None,
+        barge_in: BargeIn = "auto",
+        watchdog: Watchdog | None = None,
+        negotiated_formats: bool = False,
+        secrets: Iterable[str] = (),
+    ) -> None:
+        new_event_id = event_ids()
+        self._state = ConnectionState(
+            capabilities=capabilities,
+            clock=clock,
+            barge_in=barge_in,
+            sequencer=ResponseSequencer(new_event_id, watchdog),
+            ledger=PlaybackLedger(clock, playback_tracker),
+            tracker=playback_tracker,
+            new_event_id=new_event_id,
+            secrets=tuple(secrets),
+        )
+        self._formats = not negotiated_formats
+
+    # What arrives
+
+    def receive(self, message: Mapping[str, Any]) -> Iterable[TransportEvent]:
+        """Take a server event and return the common events that it amounts to.
+
+        Nothing of `message` is kept or referred to by what is returned. What the dialect sends in reaction is in
+        `data_to_send` afterwards.
+        """
+        handler = HANDLERS.get(message["type"])
+        if handler is not None:
+            return handler(self._state, message)
+        # One server example carries a stray blank in a type.
+        handler = HANDLERS.get(str(message["type"]).strip())
+        if handler is not None:
+            return handler(self._state, message)
+        self._state.unknown_types[str(message["type"])] += 1
+        return ()
+
+    def data_to_send(self) -> list[ClientEvent]:
+        """Return, once, the client events that received ones have called for."""
+        if not self._state.reactions:
+            return []
+        reactions, self._state.reactions = self._state.reactions, []
+        return reactions
+
+    def closed(self, code: int | None, reason: str) -> TransportError | None:
+        """Return the error that the far end's close amounts to; None where it ended the conversation normally."""
+        return close_error(code, reason, self._state.failure, opening=not self._state.acknowledged)
+
+    # Opening
+
+    def open(self, config: Mapping[str, Any] | None) -> list[ClientEvent]:
+        """Return what to write first, and await its acknowledgement."""
+        if config is None:
+            return []
+        event = self.session_update(config)[0]
+        self._state.opening_event_id = event["event_id"]
+        return [event]
+
+    @property
+    def acknowledged(self) -> bool:
+        """Whether the far end accepted the initial config; without one, whether the session exists."""
+        return self._state.acknowledged
+
+    @property
+    def refusal(self) -> TransportError | None:
+        """Why the far end won't have the session, where it said so before it acknowledged it."""
+        return self._state.refusal
+
+    # What is asked
+
+    def session_update(self, config: Mapping[str, Any]) -> list[ClientEvent]:
+        """Return the update for the given keys (API event `session.update`)."""
+        payload = session_payload(config, formats=self._formats)
+        return [{"type": "session.update", "event_id": self._state.new_event_id(), "session": payload}]
+
+    def message(self, message: str | Mapping[str, Any], *, trigger_response: bool) -> list[ClientEvent]:
+        """Return the item of a user's message, and the request for an answer if it may go out now."""
+        events = [self._create(message_to_wire(message))]
+        return events + (self.request_response() if trigger_response else [])
+
+    def image(self, image: str, *, detail: str | None, trigger_response: bool) -> list[ClientEvent]:
+        """Return the item of a message that is one image."""
+        part = {"type": "input_image", "image_url": image, **({"detail": detail} if detail else {})}
+        return self.message({"content": [part]}, trigger_response=trigger_response)
+
+    def request_response(self, response: Mapping[str, Any] | None = None) -> list[ClientEvent]:
+        """Return `response.create` if it may go out now; else it follows when its turn has come."""
+        state = self._state
+        overrides = None if response is None else response_payload(response)
+        return state.sequencer.request(overrides, manual=response is not None, now=state.clock())
+
+    def event(self, event: Mapping[str, Any]) -> list[ClientEvent]:
+        """Return a raw client event; `response.create` and `response.cancel` go through the sequencer."""
+        kind = event.get("type")
+        if not isinstance(kind, str) or not kind:
+            raise ConfigurationError(f"a client event needs a type, such as 'response.create': {event!r} has none")
+        state = self._state
+        if kind == "response.create":
+            return state.sequencer.request(
+                event.get("response"), manual=True, event_id=event.get("event_id"), now=state.clock()
+            )
+        if kind == "response.cancel":
+            state.sequencer.cancel_sent(event.get("event_id"), event.get("response_id"), now=state.clock())
+        return [dict(event)]
+
+    def function_call_output(
+        self, call: FunctionCall, output: str, *, start_response: bool
+    ) -> tuple[list[ClientEvent], list[TransportEvent]]:
+        """Return the output's item and the request for an answer, and the call's item with its output, to be told."""
+        if not isinstance(output, str):
+            raise ConfigurationError(
+                f"a function call's output is a str, not {type(output).__name__}: encode it as JSON"
+            )
+        wire_item = {"type": "function_call_output", "call_id": call.call_id, "output": output}
+        events = [self._create(wire_item)]
+        if start_response:
+            events += self.request_response()
+        known = self._state.calls.get(call.call_id)
+        item = ToolCallItem(
+            item_id=known.item_id if known else call.item_id or call.call_id,
+            call_id=call.call_id,
+            name=call.name,
+            arguments=call.arguments,
+            response_id=call.response_id or None,
+        )
+        item = evolve(known or item, output=output, status="completed")
+        self._state.remember_call(item)
+        return events, [ItemUpdate(item=item)]
+
+    def mcp_response(self, request: McpApprovalRequest, approved: bool, reason: str | None) -> list[ClientEvent]:
+        """Return the answer to an approval request, placed right after it."""
+        wire_item: dict[str, Any] = {
+            "type": "mcp_approval_response",
+            "id": f"mcpr_{request.item_id}"[:32],
+            "approval_request_id": request.item_id,
+            "approve": approved,
+        }
+        if reason is not None:
+            wire_item["reason"] = reason
+        return [self._create(wire_item, after=request.item_id)]
+
+    def interrupt(self) -> tuple[list[ClientEvent], list[AudioInterrupted]]:
+        """Return what stops the model, and what was cut by it. Where nothing is to be stopped both are empty."""
+        return self._state.interrupt(cancel=True)
+
+    def reset_history(self, old: Sequence[RealtimeItem], new: Sequence[RealtimeItem]) -> list[ClientEvent]:
+        """Return the deletions and then the creations, each anchored, that lead from `old` to `new`.
+
+        A changed item is deleted and created anew. What the API can't create raises `ConfigurationError` before
+        anything is sent.
+        """
+        if not self._state.capabilities.history:
+            raise UnsupportedByTransportError("this transport can't edit the model's conversation")
+        before = {item.item_id: item for item in old}
+        after = {item.item_id: item for item in new}
+        creations: list[ClientEvent] = []
+        previous = "root"
+        for item in new:
+            if before.get(item.item_id) != item:
+                for wire_item in item_to_wire(item):
+                    creations.append(self._create(wire_item, after=previous))
+                    previous = wire_item.get("id", previous)
+            previous = item.item_id
+        deletions = [
+            {"type": "conversation.item.delete", "event_id": self._state.new_event_id(), "item_id": item_id}
+            for item_id, item in before.items()
+            if after.get(item_id) != item
+        ]
+        return deletions + creations
+
+    # Time
+
+    @property
+    def deadline(self) -> float | None:
+        """When, by the clock, `expire` wants to be called; None where nothing is awaited."""
+        return self._state.sequencer.deadline
+
+    def expire(self) -> list[TransportEvent]:
+        """Give up what the far end never answered; what follows is in `data_to_send`."""
+        lost, frames = self._state.sequencer.expire(self._state.clock())
+        self._state.reactions += frames
+        if lost is None:
+            return []
+        return [Error(ResponseLostError(f"{lost}: it was given up, and what waited behind it goes on"))]
+
+    # What is known
+
+    @property
+    def ledger(self) -> PlaybackLedger:
+        """How far each content part has come."""
+        return self._state.ledger
+
+    @property
+    def sequencer(self) -> ResponseSequencer:
+        """Which response is active, and what waits."""
+        return self._state.sequencer
+
+    @property
+    def unknown_types(self) -> Mapping[str, int]:
+        """How often each server event type came that the dialect doesn't know."""
+        return self._state.unknown_types
+
+    @property
+    def unknown_codes(self) -> Mapping[str, int]:
+        """How often each error code came that isn't in the table."""
+        return self._state.unknown_codes
+
+    def _create(self, wire_item: dict[str, Any], after: str | None = None) -> ClientEvent:
+        event: ClientEvent = {
+            "type": "conversation.item.create",
+            "event_id": self._state.new_event_id(),
+            "item": wire_item,
+        }
+        if after is not None:
+            event["previous_item_id"] = after
+        return event

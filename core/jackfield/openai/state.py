@@ -1,0 +1,97 @@
+"""What one connection knows. A record: the rules are in `inbound` and `protocol`."""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from attrs import define, field
+
+from jackfield.audio.formats import PCM16, AudioFormat
+from jackfield.audio.ledger import PlaybackLedger
+from jackfield.audio.tracker import RealtimePlaybackTracker
+from jackfield.errors import TransportError
+from jackfield.transport.capabilities import TransportCapabilities
+from jackfield.transport.events import AudioInterrupted
+from jackfield.transport.items import ToolCallItem
+
+from .interruption import BargeIn, plan_interruption
+from .sequencer import ResponseSequencer
+
+__all__ = ["ConnectionState", "event_ids"]
+
+_REMEMBERED_CALLS = 512
+
+
+@define(kw_only=True, eq=False)
+class ConnectionState:
+    """The state of one connection to a provider that speaks the dialect."""
+
+    capabilities: TransportCapabilities
+    clock: Callable[[], float]
+    barge_in: BargeIn
+    sequencer: ResponseSequencer
+    ledger: PlaybackLedger
+    tracker: RealtimePlaybackTracker | None
+    new_event_id: Callable[[], str]
+    secrets: tuple[str, ...] = ()
+
+    reactions: list[dict[str, Any]] = field(factory=list)
+    """Client events that a received frame calls for, to be written after its events were told."""
+
+    opening_event_id: str | None = None
+    created: bool = False
+    acknowledged: bool = False
+    refusal: TransportError | None = None
+    failure: TransportError | None = None
+    """The last error that is fatal to the connection: the reason of the close that follows it."""
+
+    output_format: AudioFormat = PCM16
+    turn_detection: Mapping[str, Any] | None = None
+    response_formats: dict[str, AudioFormat] = field(factory=dict)
+    discarded: set[str] = field(factory=set)
+    """Responses that were interrupted: what still arrives of their audio is dropped."""
+    out_of_band: set[str] = field(factory=set)
+    sees_conversation_ids: bool = False
+    calls: dict[str, ToolCallItem] = field(factory=dict)
+    aliases: dict[str, str] = field(factory=dict)
+    """The item id of a call's output, to that of the call: for us they are one item."""
+    spoken_parts: dict[str, tuple[str, int]] = field(factory=dict)
+    """With server-side playback: a response's latest audio part."""
+
+    unknown_types: Counter[str] = field(factory=Counter)
+    unknown_codes: Counter[str] = field(factory=Counter)
+
+    def remember_call(self, call: ToolCallItem) -> None:
+        """Keep `call` for its output; the oldest go first."""
+        self.calls[call.call_id] = call
+        while len(self.calls) > _REMEMBERED_CALLS:
+            del self.calls[next(iter(self.calls))]
+
+    def interrupt(self, *, cancel: bool) -> tuple[list[dict[str, Any]], list[AudioInterrupted]]:
+        """Interrupt everything; return what to send and what to tell."""
+        plan = plan_interruption(
+            self.ledger,
+            self.sequencer,
+            self.capabilities,
+            cancel=cancel,
+            now=self.clock(),
+            new_event_id=self.new_event_id,
+        )
+        self.ledger.cut(plan.parts)
+        active = self.sequencer.active_response_id
+        # An end that has already come is not awaited: only what still generates can send late audio.
+        self.discarded |= {response for response in plan.response_ids if response == active}
+        told = [
+            AudioInterrupted(part.response_id, part.item_id, part.content_index, part.audio_end_ms)
+            for part in plan.parts
+        ]
+        return list(plan.frames), told
+
+
+def event_ids(prefix: str = "jf") -> Callable[[], str]:
+    """Return a function that makes the event ids of one connection: short, unique and readable in a log."""
+    numbers = itertools.count(1)
+    return lambda: f"{prefix}_{next(numbers)}"

@@ -1,0 +1,341 @@
+"""`OpenAIRealtimeTransport`: a wire and the dialect, joined into a transport.
+
+For whoever speaks the dialect this is the whole of a transport: websocket, azure and sip are wires of a few dozen
+lines. It implements `jackfield.transport.RealtimeTransportLayer`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Any
+
+from jackfield.errors import (
+    AlreadyConnectedError,
+    ConnectAbortedError,
+    ConnectTimeoutError,
+    NotConnectedError,
+    RemoteClosedError,
+    TransportError,
+    UnsupportedByTransportError,
+)
+from jackfield.transport.capabilities import TransportCapabilities
+from jackfield.transport.emitter import Emitter
+from jackfield.transport.events import (
+    ConnectionChange,
+    ConnectionStatus,
+    Error,
+    FunctionCall,
+    McpApprovalRequest,
+    TransportEvent,
+)
+from jackfield.transport.items import RealtimeItem
+from jackfield.transport.layer import Listener, UserMessage
+from jackfield.transport.options import ConnectOptions
+
+from .codec import audio_frame
+from .connection import Connection
+from .interruption import BargeIn
+from .protocol import OpenAIRealtimeProtocol
+from .sequencer import Watchdog
+from .wire import Wire
+
+__all__ = ["OpenAIRealtimeTransport"]
+
+
+class OpenAIRealtimeTransport:
+    """A transport for every wire that carries the OpenAI Realtime dialect.
+
+    `barge_in` says whether the user's speech interrupts the model (see `interruption.BargeIn`); `watchdog` how long the
+    far end may leave a response unanswered.
+    """
+
+    def __init__(
+        self,
+        wire: Wire,
+        *,
+        name: str,
+        capabilities: TransportCapabilities,
+        barge_in: BargeIn = "auto",
+        watchdog: Watchdog | None = None,
+        negotiated_formats: bool = False,
+    ) -> None:
+        self._wire = wire
+        self._name = name
+        self._capabilities = capabilities
+        self._barge_in: BargeIn = barge_in
+        self._watchdog = watchdog
+        self._negotiated_formats = negotiated_formats
+        self._emitter = Emitter()
+        self._status: ConnectionStatus = "disconnected"
+        self._connection: Connection | None = None
+        self._connecting: asyncio.Task[None] | None = None
+        self._cleanup: asyncio.Task[None] | None = None
+
+    @property
+    def name(self) -> str:
+        """The name by which users pick it."""
+        return self._name
+
+    @property
+    def capabilities(self) -> TransportCapabilities:
+        """What it can do."""
+        return self._capabilities
+
+    @property
+    def status(self) -> ConnectionStatus:
+        """connecting, connected, disconnecting or disconnected."""
+        return self._status
+
+    @property
+    def muted(self) -> bool | None:
+        """None: muting is not this transport's."""
+        return None
+
+    @property
+    def protocol(self) -> OpenAIRealtimeProtocol | None:
+        """The protocol state of the live connection: ledger, sequencer, counts. None when there is none."""
+        return None if self._connection is None else self._connection.protocol
+
+    # Connecting
+
+    async def connect(self, options: ConnectOptions | None = None, /, **kwargs: Any) -> None:
+        """Connect; see `RealtimeTransportLayer.connect` and `ConnectOptions`."""
+        given = ConnectOptions.of(options, kwargs)
+        if self._status != "disconnected" or self._connecting is not None:
+            raise AlreadyConnectedError(
+                f"this transport is {self._status}: close() it first, or make another one for a second connection"
+            )
+        attempt = self._connecting = asyncio.create_task(self._establish(given))
+        try:
+            await attempt
+        except asyncio.CancelledError:
+            caller = asyncio.current_task()
+            if caller is not None and caller.cancelling():
+                raise
+            raise ConnectAbortedError("close() was called while connect() was under way") from None
+        finally:
+            self._connecting = None
+
+    async def close(self) -> None:
+        """Close; see `RealtimeTransportLayer.close`."""
+        if self._connecting is not None:
+            self._connecting.cancel()
+            if self._connecting is not asyncio.current_task():
+                await asyncio.wait({self._connecting})
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            self._change("disconnecting")
+            self._cleanup = asyncio.create_task(self._disconnect(connection))
+        if self._cleanup is not None:
+            # Not awaited directly: who is cancelled here must not stop the cleaning up.
+            await asyncio.wait({self._cleanup})
+
+    async def _disconnect(self, connection: Connection) -> None:
+        try:
+            await connection.shutdown()
+        finally:
+            self._change("disconnected", code=1000)
+
+    async def _establish(self, options: ConnectOptions) -> None:
+        self._change("connecting")
+        stages = ["opening the connection"]
+        try:
+            async with asyncio.timeout(options.timeout):
+                await self._open(options, stages)
+        except BaseException as error:
+            failure = await self._reason(error, stages[-1], options)
+            await self._abandon(failure)
+            if failure is error:
+                raise
+            raise failure from error
+        self._change("connected")
+
+    async def _open(self, options: ConnectOptions, stages: list[str]) -> None:
+        wire = await self._wire.open(options)
+        protocol = self._new_protocol(options, wire.secrets)
+        awaits_ready = options.ready == "updated"
+        connection = Connection(wire, protocol, self._emitter, self._remote_closed, awaits_ready=awaits_ready)
+        self._connection = connection
+        connection.start()
+        stages.append("sending the session's configuration")
+        await connection.send(protocol.open(options.initial_session_config))
+        if awaits_ready:
+            stages.append("waiting for the far end to acknowledge the session")
+            await asyncio.shield(connection.ready)
+        elif connection.ready.done():
+            connection.ready.result()
+
+    async def _reason(self, error: BaseException, stage: str, options: ConnectOptions) -> BaseException:
+        """Return what connect() is to raise for `error`."""
+        if isinstance(error, TimeoutError) and not isinstance(error, TransportError):
+            return ConnectTimeoutError(
+                f"connect() took longer than {options.timeout:g} s; it was {stage}. Check the url and the network, or "
+                "give a larger timeout.",
+                stage=stage,
+            )
+        connection = self._connection
+        if connection is None or not isinstance(error, RemoteClosedError | NotConnectedError):
+            return error
+        # A refused session can show as a failed send first; what the far end said about it is the better reason.
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(1.0):
+                try:
+                    await asyncio.shield(connection.ready)
+                except TransportError as told:
+                    return told
+        return error
+
+    async def _abandon(self, failure: BaseException) -> None:
+        """Leave nothing behind of a connect that failed."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            await connection.shutdown()
+        self._change("disconnected", error=failure if isinstance(failure, TransportError) else None)
+
+    def _new_protocol(self, options: ConnectOptions, secrets: Sequence[str]) -> OpenAIRealtimeProtocol:
+        return OpenAIRealtimeProtocol(
+            capabilities=self._capabilities,
+            clock=asyncio.get_running_loop().time,
+            playback_tracker=options.playback_tracker,
+            barge_in=self._barge_in,
+            watchdog=self._watchdog,
+            negotiated_formats=self._negotiated_formats,
+            secrets=secrets,
+        )
+
+    def _remote_closed(self, closed: RemoteClosedError) -> None:
+        """The reader met the far end's close. While connecting, connect() deals with it."""
+        connection = self._connection
+        if connection is None or self._status != "connected":
+            return
+        error = connection.protocol.closed(closed.code, closed.reason)
+        self._connection = None
+        self._status = "disconnected"
+        self._cleanup = asyncio.get_running_loop().create_task(connection.shutdown(_gone(closed)))
+        if isinstance(error, RemoteClosedError):  # an error that the far end reported was told when it came
+            self._emitter.emit(Error(error))
+        self._emitter.emit(
+            ConnectionChange(
+                status="disconnected", code=closed.code, reason=closed.reason, initiated_by="remote", error=error
+            )
+        )
+
+    def _change(
+        self, status: ConnectionStatus, *, code: int | None = None, error: TransportError | None = None
+    ) -> None:
+        if status == self._status:
+            return
+        self._status = status
+        self._emitter.emit(ConnectionChange(status=status, code=code, error=error))
+
+    # Sending
+
+    async def send_event(self, event: Mapping[str, Any]) -> None:
+        """Send a raw client event; `response.create` waits for its turn."""
+        connection = self._live()
+        await connection.send(connection.protocol.event(event))
+
+    async def send_message(self, message: UserMessage, *, trigger_response: bool = True) -> None:
+        """Send what the user wrote or showed."""
+        connection = self._live()
+        await connection.send(connection.protocol.message(message, trigger_response=trigger_response))
+
+    async def add_image(self, image: str, *, detail: str | None = None, trigger_response: bool = True) -> None:
+        """Send an image as a message of the user."""
+        self._require(self._capabilities.images, "images")
+        connection = self._live()
+        events = connection.protocol.image(image, detail=detail, trigger_response=trigger_response)
+        await connection.send(events)
+
+    async def send_audio(self, chunk: bytes, *, commit: bool = False) -> None:
+        """Send audio in the session's input format."""
+        self._require(self._capabilities.audio_in, "audio_in: its audio does not pass through here")
+        connection = self._live()
+        if chunk:
+            await connection.send_frame(audio_frame(chunk))
+        if commit:
+            await self.commit_audio()
+
+    async def commit_audio(self) -> None:
+        """End the user's turn by hand (API event `input_audio_buffer.commit`)."""
+        await self._live().send([{"type": "input_audio_buffer.commit"}])
+
+    async def clear_audio(self) -> None:
+        """Drop audio that was not committed (API event `input_audio_buffer.clear`)."""
+        await self._live().send([{"type": "input_audio_buffer.clear"}])
+
+    async def request_response(self, response: Mapping[str, Any] | None = None) -> None:
+        """Ask for a response; it waits for its turn."""
+        connection = self._live()
+        await connection.send(connection.protocol.request_response(response))
+
+    async def update_session_config(self, config: Mapping[str, Any]) -> None:
+        """Change the session (API event `session.update`)."""
+        self._require(self._capabilities.session_update, "session_update")
+        connection = self._live()
+        await connection.send(connection.protocol.session_update(config))
+
+    async def mute(self, muted: bool) -> None:
+        """Raise: muting is not this transport's."""
+        raise UnsupportedByTransportError(
+            f"the {self._name} transport doesn't mute: stop calling send_audio instead (see capabilities.mute)"
+        )
+
+    async def interrupt(self) -> None:
+        """Stop what is being generated and what is being played. Where there is nothing, nothing is sent."""
+        connection = self._live()
+        events, told = connection.protocol.interrupt()
+        connection.tell(told)
+        await connection.send(events)
+
+    async def reset_history(self, old: Sequence[RealtimeItem], new: Sequence[RealtimeItem]) -> None:
+        """Edit the model's conversation from `old` to `new`."""
+        connection = self._live()
+        await connection.send(connection.protocol.reset_history(old, new))
+
+    async def send_function_call_output(self, call: FunctionCall, output: str, *, start_response: bool = True) -> None:
+        """Answer a function call."""
+        connection = self._live()
+        events, told = connection.protocol.function_call_output(call, output, start_response=start_response)
+        await connection.send(events)
+        connection.tell(told)
+
+    async def send_mcp_response(self, request: McpApprovalRequest, approved: bool, reason: str | None = None) -> None:
+        """Answer an MCP approval request."""
+        self._require(self._capabilities.hosted_mcp, "hosted_mcp")
+        connection = self._live()
+        await connection.send(connection.protocol.mcp_response(request, approved, reason))
+
+    # Listening
+
+    def on(self, type: str, listener: Listener) -> Listener:  # noqa: A002
+        """Call `listener` for each event of `type`."""
+        return self._emitter.on(type, listener)
+
+    def once(self, type: str, listener: Listener) -> Listener:  # noqa: A002
+        """Call `listener` for the next event of `type`."""
+        return self._emitter.once(type, listener)
+
+    def off(self, type: str, listener: Listener) -> None:  # noqa: A002
+        """Take `listener` away."""
+        self._emitter.off(type, listener)
+
+    def events(self) -> AsyncIterator[TransportEvent]:
+        """Iterate over the common events from now on, until the transport disconnects."""
+        return self._emitter.events()
+
+    def _live(self) -> Connection:
+        connection = self._connection
+        if connection is None or self._status == "disconnecting":
+            raise NotConnectedError(f"the {self._name} transport is {self._status}: call connect() before you send")
+        return connection
+
+    def _require(self, capable: bool, capability: str) -> None:
+        if not capable:
+            raise UnsupportedByTransportError(f"the {self._name} transport has no capability {capability}")
+
+
+def _gone(closed: RemoteClosedError) -> NotConnectedError:
+    return NotConnectedError(f"the far end closed the connection (code {closed.code}): call connect() before you send")

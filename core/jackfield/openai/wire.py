@@ -1,0 +1,40 @@
+"""The seam below the dialect: what a wire does. Two small protocols are the whole of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from jackfield.transport.options import ConnectOptions
+
+__all__ = ["Wire", "WireConnection"]
+
+
+class WireConnection(Protocol):
+    """One open connection that carries JSON texts both ways."""
+
+    @property
+    def secrets(self) -> Sequence[str]:
+        """The credentials that were used: they are cut out of whatever the far end says."""
+
+    async def send(self, frame: bytes) -> None:
+        """Send one event as UTF-8 JSON; return when it was accepted, so that a slow wire slows its sender.
+
+        Raises `RemoteClosedError` where the connection is gone.
+        """
+
+    async def receive(self) -> bytes | str:
+        """Return the next frame. Raises `RemoteClosedError`, with code and reason, when the far end has closed."""
+
+    async def close(self) -> None:
+        """Close in bounded time, whatever the far end does. Calling it again does nothing."""
+
+
+class Wire(Protocol):
+    """How a transport reaches the far end. It keeps no state of a connection: each `open` dials anew."""
+
+    async def open(self, options: ConnectOptions) -> WireConnection:
+        """Dial and return the connection.
+
+        Raises `AuthenticationError`, `ConnectRefusedError` and the like; it is cancelled when time is up.
+        """
