@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, Self, TypeVar
 
@@ -36,7 +36,9 @@ class Worker:
     def tell(self, **command: Any) -> dict[str, Any]:
         """Have a command done and return the answer; raise `FailedError` if there is none."""
         assert self._process.stdin
-        print(json.dumps(command), file=self._process.stdin, flush=True)
+        # A process that has ended leaves a broken pipe; what its end was, the missing answer tells.
+        with suppress(BrokenPipeError):
+            print(json.dumps(command), file=self._process.stdin, flush=True)
         answer = self._answer()
         if "failed" in answer:
             raise FailedError(answer["failed"])
@@ -47,8 +49,11 @@ class Worker:
 
     def __exit__(self, *_: object) -> None:
         self._process.kill()
-        with self._process:
-            pass
+        self._process.wait()
+        for pipe in (self._process.stdin, self._process.stdout):
+            assert pipe
+            with suppress(BrokenPipeError):
+                pipe.close()
 
     def _answer(self) -> dict[str, Any]:
         assert self._process.stdout

@@ -68,13 +68,16 @@ def _table(
             "us_per_event": median(cpu) / events * 1e6,
             "events_per_cpu_s": events / median(cpu),
         }
+        missed = lost[workload.name, subject]
+        remark = f"{missed:,} of {workload.audio_bytes:,} bytes of audio not delivered" if missed else ""
+        if missed and not workload.speech_events:
+            # Only an interruption excuses that: who delivers less than the floor is not compared with it.
+            figures = {}
         goal = GOALS.get(subject, {}).get(workload.name)
-        if goal is not None:
+        if goal is not None and figures:
             figures["goal"] = goal
         row = bench.row(workload.name, subject, figures)
-        missed = lost[workload.name, subject]
-        if missed:
-            row.remark = f"{missed:,} of {workload.audio_bytes:,} bytes of audio not delivered"
+        row.remark = remark
         rows.append(row)
     title = f"Cost of an event: {workload.title} ({workload.turns} responses, {events:,} events)"
     return Table(title, _COLUMNS, rows, "Audio deltas bear the cost of all events. Ratio: median of rounds.")
