@@ -213,10 +213,13 @@ class PlaybackLedger:
         return min(tracker.played_ms(part.item_id, part.content_index), part.received_ms)
 
     def _forget_finished(self) -> None:
-        for key, part in list(self._parts.items()):
-            state = self._state(part)
-            if not state.audible:
-                self._settled[key] = state
-                del self._parts[key]
+        # Parts are played in order: behind the first that isn't finished, none is.
+        while self._parts:
+            key = next(iter(self._parts))
+            state = self._state(self._parts[key])
+            if state.audible:
+                break
+            self._settled[key] = state
+            del self._parts[key]
         while len(self._settled) > _REMEMBERED_PARTS:
             del self._settled[next(iter(self._settled))]

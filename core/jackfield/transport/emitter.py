@@ -38,7 +38,9 @@ class _Entry:
 class Emitter:
     """The listening half of a transport: `on`, `once`, `off` and `events`, and `emit` for the transport itself."""
 
-    def __init__(self) -> None:
+    def __init__(self, on_failure: Callable[[ListenerError], None] | None = None) -> None:
+        """`on_failure` is told of listeners that failed; without it they are `error` events of this emitter."""
+        self._on_failure = on_failure or (lambda failure: self.emit(Error(failure)))
         # Copied on every change, so that emitting needs neither a copy nor a lock.
         self._entries: dict[str, tuple[_Entry, ...]] = {}
         self._queues: tuple[EventQueue[TransportEvent], ...] = ()
@@ -72,7 +74,7 @@ class Emitter:
         self._queues = (*self._queues, queue)
         return queue
 
-    def emit(self, event: TransportEvent) -> None:
+    def emit(self, event: Any) -> None:
         """Hand `event` to its listeners and to all iterators."""
         kind = event.type
         entries = self._entries.get(kind)
@@ -80,7 +82,6 @@ class Emitter:
             for entry in entries:
                 self._call(kind, entry, event)
         elif kind == "error" and not self._queues:
-            assert isinstance(event, Error)
             logger.error("%s: %s", type(event.error).__name__, redact(str(event.error)))
         if self._queues:
             self._enqueue(event)
@@ -141,7 +142,7 @@ class Emitter:
         if kind == "error":
             logger.error("a listener of 'error' failed", exc_info=error)
         else:
-            self.emit(Error(failure))
+            self._on_failure(failure)
 
     def _remove(self, kind: str, entry: _Entry) -> None:
         left = tuple(other for other in self._entries.get(kind, ()) if other is not entry)

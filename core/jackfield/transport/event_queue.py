@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Generic, TypeVar
 
 __all__ = ["DEFAULT_BYTE_BUDGET", "EventQueue"]
@@ -62,11 +62,12 @@ class EventQueue(AsyncIterator[T], Generic[T]):
         if self._waiters:
             self._wake_one()
 
-    def discard_bulky(self) -> int:
-        """Drop all unread bulky events (say, the audio of a response that was cut) and return how many there were."""
-        count = len(self._bulky)
-        self._bulky.clear()
-        self._bulky_bytes = 0
+    def discard_bulky(self, unwanted: Callable[[T], bool]) -> int:
+        """Drop the unread bulky events that are `unwanted` (say, audio that was cut); return how many there were."""
+        kept = deque(entry for entry in self._bulky if not unwanted(entry[1]))
+        count = len(self._bulky) - len(kept)
+        self._bulky = kept
+        self._bulky_bytes = sum(size for _, _, size in kept)
         return count
 
     def close(self, error: BaseException | None = None) -> None:

@@ -87,7 +87,6 @@ class SystemMessageItem:
     item_id: str
     content: tuple[ContentPart, ...] = ()
     status: ItemStatus | None = None
-    previous_item_id: str | None = None
 
 
 @frozen(kw_only=True)
@@ -99,7 +98,6 @@ class UserMessageItem:
     item_id: str
     content: tuple[ContentPart, ...] = ()
     status: ItemStatus | None = None
-    previous_item_id: str | None = None
 
 
 @frozen(kw_only=True)
@@ -114,7 +112,6 @@ class AssistantMessageItem:
     item_id: str
     content: tuple[ContentPart, ...] = ()
     status: ItemStatus | None = None
-    previous_item_id: str | None = None
     response_id: str | None = None
     played_ms: int | None = None
 
@@ -139,7 +136,6 @@ class ToolCallItem:
     arguments: str = ""
     output: str | None = None
     status: ItemStatus = "in_progress"
-    previous_item_id: str | None = None
     response_id: str | None = None
 
 
@@ -151,7 +147,6 @@ class McpListToolsItem:
     item_id: str
     server_label: str = ""
     tools: tuple[Mapping[str, Any], ...] = ()
-    previous_item_id: str | None = None
 
 
 @frozen(kw_only=True)
@@ -167,7 +162,6 @@ class McpCallItem:
     error: Mapping[str, Any] | None = None
     status: ItemStatus = "in_progress"
     approval_request_id: str | None = None
-    previous_item_id: str | None = None
 
 
 @frozen(kw_only=True)
@@ -180,7 +174,6 @@ class McpApprovalRequestItem:
     name: str = ""
     arguments: str = ""
     approved: bool | None = None
-    previous_item_id: str | None = None
 
 
 MessageItem: TypeAlias = SystemMessageItem | UserMessageItem | AssistantMessageItem

@@ -1,0 +1,71 @@
+"""Agents: who speaks, by what instructions, with which tools, and to whom it may hand over."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import attrs
+from attrs import define, field
+
+from .errors import ConfigurationError
+from .run_context import RunContextWrapper
+from .tools import FunctionTool
+
+if TYPE_CHECKING:
+    from .handoffs import Handoff
+
+__all__ = ["Instructions", "RealtimeAgent"]
+
+Instructions: TypeAlias = str | Callable[[RunContextWrapper[Any], "RealtimeAgent"], str | Awaitable[str]]
+"""Text, or a sync or async function of the context and the agent that returns it."""
+
+
+@define(eq=False, kw_only=True)
+class RealtimeAgent:
+    """An agent's specification. Sessions read it and never change it; many sessions can share one.
+
+    Lists can be filled after construction, so that agents can hand over to one another in circles.
+    """
+
+    name: str = field(kw_only=False)
+    instructions: Instructions | None = None
+    tools: list[FunctionTool] = field(factory=list)
+    handoffs: list[RealtimeAgent | Handoff] = field(factory=list, repr=lambda handoffs: f"<{len(handoffs)} handoffs>")
+    handoff_description: str | None = None
+    """What the agent is for, in the words by which another one decides to hand over to it."""
+    prompt: Mapping[str, Any] | None = None
+    """A stored prompt: {"id", "version"?, "variables"?}."""
+    voice: str | None = None
+    """The voice for sessions that start with this agent and name none. It can't change once the model has spoken."""
+
+    def __attrs_post_init__(self) -> None:
+        if not isinstance(self.name, str) or not self.name:
+            raise ConfigurationError(f"an agent's name is a non-empty str, not {self.name!r}")
+        for attribute in ("tools", "handoffs"):
+            if not isinstance(getattr(self, attribute), list):
+                raise ConfigurationError(f"agent {self.name!r}: {attribute} is a list")
+        for tool in self.tools:
+            if not isinstance(tool, FunctionTool):
+                hint = " (decorate it with @function_tool)" if callable(tool) else ""
+                raise ConfigurationError(f"agent {self.name!r}: {tool!r} is no tool{hint}")
+        if self.instructions is not None and not isinstance(self.instructions, str) and not callable(self.instructions):
+            raise ConfigurationError(f"agent {self.name!r}: instructions are a str or a function that returns one")
+
+    def clone(self, **changes: Any) -> RealtimeAgent:
+        """Return a copy with `changes`. Lists that aren't changed are copied, so that the two don't share them."""
+        return attrs.evolve(self, **{"tools": list(self.tools), "handoffs": list(self.handoffs), **changes})
+
+    async def get_system_prompt(self, context: RunContextWrapper[Any]) -> str | None:
+        """Return the instructions for `context`."""
+        if self.instructions is None or isinstance(self.instructions, str):
+            return self.instructions
+        text = self.instructions(context, self)
+        if inspect.isawaitable(text):
+            text = await text
+        if not isinstance(text, str):
+            raise ConfigurationError(
+                f"agent {self.name!r}: the instructions function returned {type(text).__name__}: it must return a str"
+            )
+        return text

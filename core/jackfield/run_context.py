@@ -1,0 +1,48 @@
+"""What tools and instructions are handed: the application's context, and what is known of the run."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from attrs import define, field
+
+from .transport.events import Usage
+
+if TYPE_CHECKING:
+    from .agent import RealtimeAgent
+
+__all__ = ["RunContextWrapper", "TContext", "ToolContext"]
+
+TContext = TypeVar("TContext")
+
+
+@define(eq=False)
+class RunContextWrapper(Generic[TContext]):
+    """The application's own `context`, and the tokens used so far. One for each session, shared by all its parts."""
+
+    context: TContext
+    usage: Usage = field(factory=Usage)
+
+
+@define(eq=False, kw_only=True)
+class ToolContext(Generic[TContext]):
+    """What a tool's first parameter gets, when it is annotated with it: the run's context, and the call itself."""
+
+    run_context: RunContextWrapper[TContext]
+    tool_name: str
+    tool_call_id: str
+    tool_arguments: str
+    agent: RealtimeAgent | None = None
+
+    @property
+    def context(self) -> TContext:
+        """The application's context."""
+        return self.run_context.context
+
+    @property
+    def usage(self) -> Usage:
+        """The tokens used so far."""
+        return self.run_context.usage
+
+
+AnyContext = RunContextWrapper[Any] | ToolContext[Any]
