@@ -1,18 +1,24 @@
 """Audio: formats and their arithmetic, G.711, a streaming resampler, WAV files, and the playback ledger.
 
-Importing this package loads no numpy: the modules that need it load it when they are used. `g711` is used as a
-module (`g711.encode`, `g711.decode`).
+Formats, ledger and tracker are pure Python and always there. The rest is loaded when it is first used; G.711 and the
+resampler need numpy (extra `audio`). `g711` is used as a module: `g711.encode`, `g711.decode`.
 """
 
 from __future__ import annotations
 
-from . import g711
+from typing import TYPE_CHECKING
+
+from jackfield.lazy import lazy_exports
+
 from .formats import PCM16, PCMA, PCMU, AudioFormat, UnknownAudioFormatError
 from .ledger import PartPlayback, PlaybackLedger
-from .numeric import MissingAudioDependencyError
-from .resample import Resampler, resample
 from .tracker import RealtimePlaybackState, RealtimePlaybackTracker
-from .wav import StereoRecorder, WavError, read_wav, write_wav
+
+if TYPE_CHECKING:
+    from . import g711
+    from .numeric import MissingAudioDependencyError
+    from .resample import Resampler
+    from .wav import StereoRecorder, WavError, read_wav, write_wav
 
 __all__ = [
     "PCM16",
@@ -30,6 +36,18 @@ __all__ = [
     "WavError",
     "g711",
     "read_wav",
-    "resample",
     "write_wav",
 ]
+
+__getattr__ = lazy_exports(
+    __name__,
+    {
+        "MissingAudioDependencyError": "numeric",
+        "Resampler": "resample",
+        "StereoRecorder": "wav",
+        "WavError": "wav",
+        "g711": "g711",
+        "read_wav": "wav",
+        "write_wav": "wav",
+    },
+)

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any
 
 from jackfield.errors import JackfieldError, NotConnectedError, ProtocolError, RemoteClosedError, TransportError
+from jackfield.task_scope import TaskScope
 from jackfield.transport.emitter import Emitter
 from jackfield.transport.events import Error, TransportEvent
 
@@ -47,15 +48,15 @@ class Connection:
         self._emitter = emitter
         self._on_end = on_end
         self._awaits_ready = awaits_ready
-        self._tasks: set[asyncio.Task[Any]] = set()
-        self._outbox = Outbox(wire, self._spawn, self._report)
+        self._scope = TaskScope()
+        self._outbox = Outbox(wire, self._scope.spawn, self._report)
         self._timer: asyncio.TimerHandle | None = None
         self._armed: float | None = None
         self._ended = False
 
     def start(self) -> None:
         """Begin to read."""
-        self._spawn(self._read())
+        self._scope.spawn(self._read(), name="jackfield reader")
 
     async def send(self, events: Iterable[Mapping[str, Any]]) -> None:
         """Write client events, together and in order."""
@@ -89,11 +90,7 @@ class Connection:
             self.ready.cancel()
         elif not self.ready.cancelled():
             self.ready.exception()  # whoever awaited it has it; nobody else is to be warned of it
-        current = asyncio.current_task()
-        tasks = [task for task in self._tasks if task is not current]
-        for task in tasks:
-            task.cancel()
-        await _bounded(asyncio.gather(*tasks, return_exceptions=True))
+        await self._scope.aclose(CLOSE_SECONDS)
         await _bounded(self._wire.close())
 
     async def _read(self) -> None:
@@ -188,11 +185,6 @@ class Connection:
         if reactions and not self._ended:
             self._post(reactions)
         self._arm()
-
-    def _spawn(self, coroutine: Coroutine[Any, Any, Any]) -> None:
-        task = self._loop.create_task(coroutine)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
 
 
 async def _bounded(awaitable: Awaitable[Any]) -> None:
