@@ -5,15 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import msgspec
+import orjson
 import pybase64
 
 from jackfield.errors import ConfigurationError, ProtocolError
 
 __all__ = ["audio_frame", "decode", "decode_audio", "encode"]
-
-_decoder = msgspec.json.Decoder()
-_encoder = msgspec.json.Encoder()
 
 _APPEND_HEAD = b'{"type":"input_audio_buffer.append","audio":"'
 _APPEND_TAIL = b'"}'
@@ -22,8 +19,8 @@ _APPEND_TAIL = b'"}'
 def decode(frame: str | bytes) -> dict[str, Any]:
     """Return the event in `frame`; raise `ProtocolError` where it holds none: no JSON object with a string `type`."""
     try:
-        message = _decoder.decode(frame)
-    except (ValueError, RecursionError) as error:
+        message = orjson.loads(frame)
+    except ValueError as error:
         raise ProtocolError(f"the far end sent a frame that is no JSON ({error}); it was ignored") from None
     if not isinstance(message, dict) or not isinstance(message.get("type"), str):
         raise ProtocolError("the far end sent JSON that is no event: an object with a string `type`; it was ignored")
@@ -33,8 +30,8 @@ def decode(frame: str | bytes) -> dict[str, Any]:
 def encode(event: Mapping[str, Any]) -> bytes:
     """Return `event` as UTF-8 JSON; raise `ConfigurationError` where it can't be that."""
     try:
-        return _encoder.encode(event)
-    except (TypeError, ValueError, RecursionError) as error:
+        return orjson.dumps(event)
+    except (TypeError, ValueError) as error:
         raise ConfigurationError(f"the event {event.get('type')!r} can't be sent as JSON: {error}") from error
 
 

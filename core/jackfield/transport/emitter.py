@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from typing import Any
 
-from attrs import define, field
+from attrs import define
 
 from jackfield.errors import ListenerError, redact
 
@@ -31,7 +31,7 @@ logger = logging.getLogger("jackfield.transport")
 class _Entry:
     listener: Listener
     once: bool
-    pending: deque[Coroutine[Any, Any, object]] = field(factory=deque)
+    pending: deque[Coroutine[Any, Any, object]] | None = None
     runner: asyncio.Task[None] | None = None
 
 
@@ -114,23 +114,25 @@ class Emitter:
             self._schedule(kind, entry, result)
 
     def _schedule(self, kind: str, entry: _Entry, awaitable: Awaitable[object]) -> None:
+        if entry.pending is None:
+            entry.pending = deque()
         entry.pending.append(_as_coroutine(awaitable))
         if entry.runner is None:
-            entry.runner = asyncio.get_running_loop().create_task(self._run(kind, entry))
+            entry.runner = asyncio.get_running_loop().create_task(self._run(kind, entry, entry.pending))
             self._runners.add(entry.runner)
             entry.runner.add_done_callback(self._runners.discard)
 
-    async def _run(self, kind: str, entry: _Entry) -> None:
+    async def _run(self, kind: str, entry: _Entry, pending: deque[Coroutine[Any, Any, object]]) -> None:
         try:
-            while entry.pending:
+            while pending:
                 try:
-                    await entry.pending.popleft()
+                    await pending.popleft()
                 except Exception as error:  # noqa: BLE001
                     self._report(kind, error)
         finally:
             entry.runner = None
-            while entry.pending:
-                entry.pending.popleft().close()
+            while pending:
+                pending.popleft().close()
 
     def _report(self, kind: str, error: Exception) -> None:
         failure = ListenerError(
