@@ -1,0 +1,283 @@
+"""One Realtime session without I/O: client frames in, server events and effects out.
+
+The engine knows the protocol and the state of the session. It does not recognise, think, speak, wait or send: those
+are effects, for `jackfield_local.session` to run. It has no idea through which door its client came.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+import msgspec
+import pybase64
+
+from jackfield_local.engine.codec import decode_all
+from jackfield_local.engine.config import new_session, update_session
+from jackfield_local.engine.conversation import Conversation, Item, Recording
+from jackfield_local.engine.errors import ApiError, invalid_type, invalid_value, missing_parameter, unknown_item
+from jackfield_local.engine.ids import IdSource
+from jackfield_local.engine.outbox import Effect, Hangup, Outbox, Recognize, WatchIdle
+from jackfield_local.engine.response import Response, Status
+from jackfield_local.engine.responses import Responses
+from jackfield_local.engine.shapes import CLIENT_EVENTS
+from jackfield_local.engine.turns import Turns
+from jackfield_local.interfaces import ResponseContext
+
+__all__ = ["Engine"]
+
+_EXPIRED: Final = "Your session hit the maximum duration of {} minutes."
+_DEEPEST: Final = 64
+_ACCEPTED_TYPES: Final = (
+    "session.update",
+    "session.close",
+    "input_audio_buffer.append",
+    "session.input_audio_buffer.append",
+    "input_audio_buffer.commit",
+    "input_audio_buffer.clear",
+    "conversation.item.create",
+    "conversation.item.truncate",
+    "conversation.item.delete",
+    "conversation.item.retrieve",
+    "response.create",
+    "response.cancel",
+)
+"""What the API lists when it is sent an unknown type; two of them are for translation sessions only."""
+
+
+class Engine:
+    """A session of type `kind` ("realtime" or "transcription") for `model`.
+
+    `config` is a `session` that the connection starts with (of a client secret, for example), `session_seconds` how
+    long it may last. `clock` returns seconds that only go forward.
+    """
+
+    def __init__(
+        self,
+        *,
+        kind: str = "realtime",
+        model: str = "gpt-realtime",
+        config: Mapping[str, Any] | None = None,
+        session_seconds: float = 3600,
+        ids: IdSource | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._outbox = Outbox(ids or IdSource())
+        self._clock = clock
+        self._session_seconds = session_seconds
+        self.session = new_session(
+            kind,
+            session_id=self._outbox.ids.new("sess"),
+            model=model,
+            expires_at=int(time.time() + session_seconds),
+        )
+        if config is not None:
+            self.session = update_session(self.session, config)
+        self._conversation = Conversation(self._outbox.ids.new("conv"))
+        self._responses = Responses(self._outbox, self._conversation, self._make_item)
+        self._turns = Turns(self.session, self._outbox, self._conversation, self._responses, self._answer_turn)
+        self._speaking_since: dict[str, float] = {}
+        self._handlers: Final[dict[str, Callable[[dict[str, Any]], None]]] = {
+            "session.update": self._session_update,
+            "input_audio_buffer.append": lambda event: self._turns.append(event["audio"]),
+            "input_audio_buffer.commit": lambda _event: self._turns.commit(),
+            "input_audio_buffer.clear": lambda _event: self._turns.clear(),
+            "conversation.item.create": self._item_create,
+            "conversation.item.truncate": self._item_truncate,
+            "conversation.item.delete": self._item_delete,
+            "conversation.item.retrieve": self._item_retrieve,
+            "response.create": self._response_create,
+            "response.cancel": lambda event: self._responses.cancel(event.get("response_id")),
+        }
+        self._outbox.emit("session.created", session=self.session)
+
+    def take_events(self) -> list[dict[str, Any]]:
+        """Return the server events to send since the last call, in order."""
+        return self._outbox.take_events()
+
+    def take_effects(self) -> list[Effect]:
+        """Return what is to be done since the last call, in order."""
+        return self._outbox.take_effects()
+
+    def receive(self, frame: str | bytes) -> dict[str, Any] | None:
+        """Take a text frame (`str`) or a binary one (`bytes`). Return its JSON where it is an object."""
+        if isinstance(frame, bytes):
+            message = "Expected a text WebSocket message; binary frames are not supported."
+            self._refuse(ApiError(message, code="invalid_event"))
+            return None
+        try:
+            event = msgspec.json.decode(frame)
+        except (msgspec.DecodeError, RecursionError, ValueError) as error:
+            message = f"Invalid event: failed to parse JSON value. {error}"
+            self._refuse(ApiError(message, code="invalid_json"))
+            return None
+        if not isinstance(event, dict):
+            message = "Invalid event: expected a JSON object."
+            self._refuse(ApiError(message, code="invalid_event"))
+            return None
+        self.receive_event(event)
+        return event
+
+    def receive_event(self, event: dict[str, Any]) -> None:
+        """Take a client event; what is wrong with it becomes an `error` event."""
+        try:
+            self._handle(event)
+        except ApiError as error:
+            event_id = event.get("event_id")
+            self._refuse(error, event_id if isinstance(event_id, str) else None)
+
+    def recognized(self, item_id: str, text: str) -> None:
+        """Tell what was said in the audio of a `Recognize`."""
+        self._turns.recognized(item_id, text)
+
+    def recognition_failed(self, item_id: str, message: str) -> None:
+        """Tell that the audio of a `Recognize` could not be recognised."""
+        self._turns.recognition_failed(item_id, message)
+
+    def idle_elapsed(self) -> None:
+        """Tell that the time of a `WatchIdle` is over."""
+        self._turns.idle_elapsed()
+
+    def expire(self) -> None:
+        """End the session because it has lasted long enough."""
+        message = _EXPIRED.format(f"{self._session_seconds / 60:g}")
+        self._refuse(ApiError(message, code="session_expired"))
+        self._outbox.effect(Hangup(1001, message))
+
+    def audible(self, response: Response) -> None:
+        """Tell that a response's first audio is about to be written: the client begins to play it."""
+        self._speaking_since.setdefault(response.id, self._clock())
+
+    def finish(
+        self, response: Response, status: Status, *, reason: str | None = None, error: dict[str, Any] | None = None
+    ) -> None:
+        """End a response that a `Respond` began; nothing happens where it was cancelled in the meantime."""
+        since = self._speaking_since.pop(response.id, None)
+        if response.done:
+            return
+        self._responses.finish(response, status, reason=reason, error=error)
+        if response.default:
+            played = 0.0 if since is None else self._clock() - since
+            self._turns.response_done(max(0.0, response.audio_ms / 1000 - played))
+
+    def context(self, response: Response | None = None) -> ResponseContext:
+        """Return what a responder may look at: for `response`, or for the conversation as it stands."""
+        settings: Mapping[str, Any] = self.session if response is None else response.settings
+        own = None if response is None else response.context
+        return ResponseContext(
+            instructions=settings.get("instructions", ""),
+            tools=settings.get("tools", []),
+            tool_choice=settings.get("tool_choice", "auto"),
+            items=[item.to_context() for item in (self._conversation if own is None else own)],
+            metadata=settings.get("metadata") or {},
+        )
+
+    def _handle(self, event: dict[str, Any]) -> None:
+        if "type" not in event:
+            raise missing_parameter("type")
+        kind = event["type"]
+        if not isinstance(kind, str):
+            raise invalid_type("type", "a string", kind)
+        handler = self._handlers.get(kind)
+        if handler is None:
+            raise invalid_value(kind, "type", _ACCEPTED_TYPES)
+        if kind != "input_audio_buffer.append" and _deeper_than(_DEEPEST, event):
+            message = f"Invalid event: objects and arrays are nested more than {_DEEPEST} levels deep."
+            raise ApiError(message, code="invalid_event")
+        CLIENT_EVENTS[kind](event, "")
+        handler(event)
+
+    def _refuse(self, error: ApiError, client_event_id: str | None = None) -> None:
+        self._outbox.emit("error", error=error.to_wire(client_event_id))
+
+    def _session_update(self, event: dict[str, Any]) -> None:
+        self.session = update_session(self.session, event["session"], has_spoken=self._has_spoken())
+        self._turns.configure(self.session)
+        self._outbox.emit("session.updated", session=self.session)
+
+    def _has_spoken(self) -> bool:
+        active = self._responses.default
+        return self._responses.has_spoken or (active is not None and active.audio_ms > 0)
+
+    def _item_create(self, event: dict[str, Any]) -> None:
+        item = self._make_item(event["item"])
+        previous = self._conversation.insert(item, event.get("previous_item_id"))
+        self._outbox.emit("conversation.item.added", previous_item_id=previous, item=item.to_wire())
+        self._outbox.emit("conversation.item.done", previous_item_id=previous, item=item.to_wire())
+
+    def _make_item(self, wire: dict[str, Any]) -> Item:
+        item = Item({**wire, "id": wire.get("id") or self._outbox.ids.new("item"), "status": "completed"})
+        item.wire.pop("object", None)
+        if wire["type"] == "function_call" and not wire.get("call_id"):
+            item.wire["call_id"] = self._outbox.ids.new("call")
+        if wire["type"] == "message":
+            item.wire["content"] = [dict(part) for part in wire["content"]]
+            for index, part in enumerate(item.wire["content"]):
+                if part["type"] == "input_audio":
+                    self._keep_audio(item, index, part)
+                elif part["type"] == "input_image" and part.get("detail") in (None, "auto"):
+                    part["detail"] = "high"
+        return item
+
+    def _keep_audio(self, item: Item, index: int, part: dict[str, Any]) -> None:
+        wire_format = self.session["audio"]["input"]["format"]
+        try:
+            data = pybase64.b64decode(part.pop("audio"), validate=True)
+        except ValueError as error:
+            path = f"item.content[{index}].audio"
+            message = f"Invalid '{path}'. Expected base64-encoded audio bytes."
+            raise ApiError(message, code="invalid_value", param=path) from error
+        recording = Recording(wire_format)
+        recording.add(data)
+        item.recordings[index] = recording
+        part.setdefault("transcript", None)
+        if part["transcript"] is None:
+            self._outbox.effect(Recognize(item.id, decode_all(wire_format, data)))
+
+    def _item_retrieve(self, event: dict[str, Any]) -> None:
+        item = self._conversation.get(event["item_id"])
+        if item is None:
+            raise unknown_item("retrieving", "retrieve", event["item_id"])
+        self._outbox.emit("conversation.item.retrieved", item=item.to_wire_with_audio())
+
+    def _item_delete(self, event: dict[str, Any]) -> None:
+        self._conversation.delete(event["item_id"])
+        self._outbox.emit("conversation.item.deleted", item_id=event["item_id"])
+
+    def _item_truncate(self, event: dict[str, Any]) -> None:
+        item = self._conversation.get(event["item_id"])
+        if item is None:
+            raise unknown_item("truncating", "truncate", event["item_id"])
+        item.truncate(event["content_index"], event["audio_end_ms"])
+        self._outbox.emit(
+            "conversation.item.truncated",
+            item_id=item.id,
+            content_index=event["content_index"],
+            audio_end_ms=event["audio_end_ms"],
+        )
+
+    def _response_create(self, event: dict[str, Any]) -> None:
+        if self.session["type"] != "realtime":
+            message = "A transcription session has no responses. Use a session of type 'realtime' for them."
+            raise ApiError(message, code="invalid_value", param="type")
+        change = event.get("response")
+        self._responses.create(self.session, change)
+        if change is None or change.get("conversation", "auto") == "auto":
+            self._outbox.effect(WatchIdle(None))
+
+    def _answer_turn(self) -> None:
+        if self.session["type"] != "realtime":
+            return
+        try:
+            self._responses.create(self.session, None)
+        except ApiError as error:
+            self._refuse(error)
+
+
+def _deeper_than(levels: int, value: Any) -> bool:
+    if isinstance(value, dict):
+        value = list(value.values())
+    if not isinstance(value, list):
+        return False
+    return levels == 0 or any(_deeper_than(levels - 1, element) for element in value)

@@ -1,0 +1,79 @@
+"""What the engine wants done: events to send, in order, and effects for whoever runs it."""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias
+
+from attrs import frozen
+
+from jackfield_local.engine.ids import IdSource
+from jackfield_local.engine.response import Response
+
+__all__ = ["Effect", "Halt", "Hangup", "Outbox", "Recognize", "Respond", "WatchIdle"]
+
+
+@frozen
+class Recognize:
+    """Find out what was said in `pcm` (PCM16 mono, 24,000 Hz), and tell the engine by `recognized`."""
+
+    item_id: str
+    pcm: bytes
+
+
+@frozen
+class Respond:
+    """Produce this response: write to it, then tell the engine by `finish`."""
+
+    response: Response
+
+
+@frozen
+class Halt:
+    """Stop producing this response, which has been cancelled; its last events are already written."""
+
+    response_id: str
+
+
+@frozen
+class WatchIdle:
+    """Call `idle_elapsed` in `seconds`; None: don't. It replaces what was asked for before."""
+
+    seconds: float | None
+
+
+@frozen
+class Hangup:
+    """Close the connection with this WebSocket close code and reason, after the events before it."""
+
+    code: int
+    reason: str
+
+
+Effect: TypeAlias = Recognize | Respond | Halt | WatchIdle | Hangup
+
+
+class Outbox:
+    """Collects events and effects until they are taken."""
+
+    def __init__(self, ids: IdSource) -> None:
+        self.ids = ids
+        self._events: list[dict[str, Any]] = []
+        self._effects: list[Effect] = []
+
+    def emit(self, kind: str, **fields: Any) -> None:
+        """Send a server event of type `kind`."""
+        self._events.append({"type": kind, "event_id": self.ids.event(), **fields})
+
+    def effect(self, effect: Effect) -> None:
+        """Have something done."""
+        self._effects.append(effect)
+
+    def take_events(self) -> list[dict[str, Any]]:
+        """Return the events since the last call."""
+        events, self._events = self._events, []
+        return events
+
+    def take_effects(self) -> list[Effect]:
+        """Return the effects since the last call."""
+        effects, self._effects = self._effects, []
+        return effects
