@@ -1,0 +1,296 @@
+"""The local Realtime server as Python sees it: started and stopped by `async with`, in the caller's event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ipaddress
+import socket
+import threading
+from collections.abc import Collection, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from types import TracebackType
+from typing import Any, Final, Literal, Self
+
+import uvicorn
+
+from jackfield.errors import ConfigurationError, JackfieldError
+from jackfield_local.app import WebSocketProtocol, make_app
+from jackfield_local.auth import Keyring
+from jackfield_local.connection import Connection
+from jackfield_local.doors import Doors
+from jackfield_local.faults import Faults
+from jackfield_local.interfaces import Recognizer, Responder, Synthesizer
+from jackfield_local.rest import Secrets
+from jackfield_local.session import Services
+from jackfield_local.tones import PhraseRecognizer, ToneSynthesizer
+
+__all__ = ["DEFAULT_PACE", "LocalServer", "LocalServerError", "serve_in_thread"]
+
+DEFAULT_PACE: Final = 8.0
+"""How many times faster than realtime audio is sent."""
+
+_PING_SECONDS: Final = 20.26
+_PONG_SECONDS: Final = 60.0
+_LARGEST_FRAME: Final = 32 * 1024 * 1024
+"""Bytes: 15 MiB of audio in one event are allowed, which base64 makes a third more."""
+
+_GRACE_SECONDS: Final = 0.4
+_THREADS: Final = 4
+
+
+class LocalServerError(JackfieldError):
+    """The server could not be started."""
+
+
+class LocalServer:
+    """A Realtime API on this machine.
+
+    `responder` thinks: a `RuleResponder` where none is given. `recognizer` hears and `synthesizer` speaks; "auto"
+    takes those of the speech extras where these are installed, and None does without: transcripts are then the
+    responder's phrases in order, and speech is tones. `api_key` is the only key that is good; None: any that isn't
+    empty. `port` 0 picks a free one. `pace` is the speed of audio in multiples of realtime, 0 as fast as possible.
+    `session_seconds` is how long a session lasts. `models` and `deployments` restrict the names that exist. `record`
+    off keeps no `connections`, for servers that run long. A `host` that others can reach needs `allow_remote`.
+    """
+
+    def __init__(
+        self,
+        *,
+        responder: Responder | None = None,
+        recognizer: Recognizer | Literal["auto"] | None = "auto",
+        synthesizer: Synthesizer | Literal["auto"] | None = "auto",
+        api_key: str | None = None,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        allow_remote: bool = False,
+        pace: float = DEFAULT_PACE,
+        session_seconds: float = 3600.0,
+        models: Collection[str] | None = None,
+        deployments: Collection[str] | None = None,
+        record: bool = True,
+    ) -> None:
+        if not allow_remote and not _is_loopback(host):
+            raise ConfigurationError(
+                f"Host {host!r} is reachable from other machines, and this server is made for tests and trials. "
+                "Use 127.0.0.1, or say allow_remote=True (--allow-remote)."
+            )
+        if api_key == "":
+            raise ConfigurationError("The API key is empty. Give one, or none to accept any key.")
+        if pace < 0 or session_seconds <= 0:
+            raise ConfigurationError("pace must be 0 or more, and session_seconds more than 0.")
+        self.connections: list[Connection] = []
+        self.faults = Faults()
+        self._opened = asyncio.Event()
+        self._record = record
+        self._host = host
+        self._port = port
+        self._pace = pace
+        self._responder = responder
+        self._recognizer = recognizer
+        self._synthesizer = synthesizer
+        self._executor: ThreadPoolExecutor | None = None
+        self._serving: asyncio.Task[None] | None = None
+        keyring = Keyring(api_key)
+        doors = Doors(
+            keyring=keyring,
+            faults=self.faults,
+            opened=self._note,
+            services=self._services,
+            models=models,
+            deployments=deployments,
+            session_seconds=session_seconds,
+            record=record,
+        )
+        self._uvicorn = _Server(
+            uvicorn.Config(
+                make_app(doors, Secrets(keyring)),
+                ws=WebSocketProtocol,
+                lifespan="off",
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                ws_max_size=_LARGEST_FRAME,
+                ws_ping_interval=_PING_SECONDS,
+                ws_ping_timeout=_PONG_SECONDS,
+            )
+        )
+
+    @property
+    def url(self) -> str:
+        """The WebSocket URL, without a model: `ws://127.0.0.1:PORT/v1/realtime`."""
+        return f"ws://{self._address}/v1/realtime"
+
+    @property
+    def http_url(self) -> str:
+        """The base URL of the API, as `OPENAI_BASE_URL` has it: `http://127.0.0.1:PORT/v1`."""
+        return f"http://{self._address}/v1"
+
+    @property
+    def azure_endpoint(self) -> str:
+        """The endpoint of an Azure resource: `http://127.0.0.1:PORT`."""
+        return f"http://{self._address}"
+
+    @property
+    def port(self) -> int:
+        """The port that the server listens on."""
+        return self._port
+
+    async def connection(self, number: int = 0) -> Connection:
+        """Wait for the connection of that number, counted from 0, and return its record."""
+        while len(self.connections) <= number:
+            await self._opened.wait()
+        return self.connections[number]
+
+    async def __aenter__(self) -> Self:
+        listener = self._listen()
+        try:
+            self._executor = ThreadPoolExecutor(_THREADS, thread_name_prefix="jackfield-local")
+            await self._choose_parts()
+            self._serving = asyncio.create_task(self._uvicorn.serve(sockets=[listener]), name="jackfield-local")
+            await self._uvicorn.wait_started(self._serving)
+        except BaseException:
+            listener.close()
+            await self._stop()
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self._stop()
+
+    async def _stop(self) -> None:
+        """Stop within a second, also where clients hold on to their sockets."""
+        serving, self._serving = self._serving, None
+        if serving is not None:
+            self._uvicorn.should_exit = True
+            await asyncio.wait([serving], timeout=_GRACE_SECONDS)
+            if not serving.done():
+                self._uvicorn.abort_connections()
+            await serving
+        executor, self._executor = self._executor, None
+        if executor is not None:
+            # A recogniser that is at work on a thread can't be stopped; its result goes nowhere.
+            executor.shutdown(wait=False, cancel_futures=True)
+
+    async def _choose_parts(self) -> None:
+        loop = asyncio.get_running_loop()
+        if self._responder is None:
+            from jackfield_local.responders import RuleResponder
+
+            self._responder = RuleResponder()
+        if self._recognizer == "auto":
+            from jackfield_local.speech import default_recognizer
+
+            self._recognizer = await loop.run_in_executor(self._executor, default_recognizer)
+        if self._synthesizer == "auto":
+            from jackfield_local.speech import default_synthesizer
+
+            self._synthesizer = await loop.run_in_executor(self._executor, default_synthesizer)
+
+    def _services(self) -> Services:
+        assert self._responder is not None and self._executor is not None
+        assert self._recognizer != "auto" and self._synthesizer != "auto"
+        return Services(
+            responder=self._responder,
+            recognizer=self._recognizer or PhraseRecognizer(),
+            synthesizer=self._synthesizer or ToneSynthesizer(),
+            executor=self._executor,
+            pace=self._pace,
+        )
+
+    def _note(self, connection: Connection) -> None:
+        if self._record:
+            self.connections.append(connection)
+            self._opened.set()
+            self._opened = asyncio.Event()
+
+    def _listen(self) -> socket.socket:
+        family = socket.AF_INET6 if ":" in self._host else socket.AF_INET
+        try:
+            listener = socket.create_server((self._host, self._port), family=family, backlog=128)
+        except OSError as error:
+            raise LocalServerError(
+                f"Cannot listen on {self._host}:{self._port}: {error}. Choose another port, or 0 for a free one."
+            ) from error
+        listener.setblocking(False)
+        self._port = listener.getsockname()[1]
+        return listener
+
+    @property
+    def _address(self) -> str:
+        host = f"[{self._host}]" if ":" in self._host else self._host
+        return f"{host}:{self._port}"
+
+
+@contextlib.contextmanager
+def serve_in_thread(**options: Any) -> Iterator[LocalServer]:
+    """Run a `LocalServer` with these options on a thread of its own, for programs that have no event loop.
+
+    Read its URLs and, when clients are done, its `connections`; what is awaited belongs to the server's own loop.
+    """
+    server = LocalServer(**options)
+    started = threading.Event()
+    failure: list[BaseException] = []
+    stop: list[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = []
+
+    async def serve() -> None:
+        async with server:
+            stopping = asyncio.Event()
+            stop.append((asyncio.get_running_loop(), stopping))
+            started.set()
+            await stopping.wait()
+
+    def run() -> None:
+        try:
+            asyncio.run(serve())
+        except BaseException as error:
+            failure.append(error)
+            raise
+        finally:
+            started.set()
+
+    thread = threading.Thread(target=run, name="jackfield-local-server", daemon=True)
+    thread.start()
+    started.wait()
+    if failure:
+        raise LocalServerError(f"The server could not be started: {failure[0]}") from failure[0]
+    try:
+        yield server
+    finally:
+        loop, stopping = stop[0]
+        loop.call_soon_threadsafe(stopping.set)
+        thread.join()
+
+
+class _Server(uvicorn.Server):
+    """uvicorn as a part of somebody else's programme: signals are not its own, and it can be made to let go."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave signals to the programme."""
+        yield
+
+    async def wait_started(self, serving: asyncio.Task[None]) -> None:
+        """Wait until connections are accepted. Raises what `serving` failed with."""
+        while not self.started:
+            if serving.done():
+                await serving
+                raise LocalServerError("The server ended before it had begun.")
+            await asyncio.sleep(0)
+
+    def abort_connections(self) -> None:
+        """Cut what is still open."""
+        for connection in list(self.server_state.connections):
+            if connection.transport is not None:
+                connection.transport.abort()
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
