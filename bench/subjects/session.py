@@ -30,6 +30,9 @@ async def connect(url: str, **options: Any) -> AsyncIterator[_Connection]:
     agent = RealtimeAgent(name="Bench", instructions="Be brief.")
     wire = create_transport("websocket", **options)
     async with RealtimeSession(agent, transport=wire, url=url, api_key="bench") as session:
+        async for event in session:
+            if event.type == "connection_change" and event.status == "connected":
+                break
         yield _Connection(session)
 
 

@@ -30,14 +30,14 @@ class RealtimeAgent:
     """
 
     name: str = field(kw_only=False)
-    instructions: Instructions | None = None
-    tools: list[FunctionTool] = field(factory=list)
-    handoffs: list[RealtimeAgent | Handoff] = field(factory=list, repr=lambda handoffs: f"<{len(handoffs)} handoffs>")
-    handoff_description: str | None = None
+    instructions: Instructions | None = field(default=None, repr=False)
+    tools: list[FunctionTool] = field(factory=list, repr=False)
+    handoffs: list[RealtimeAgent | Handoff] = field(factory=list, repr=False)
+    handoff_description: str | None = field(default=None, repr=False)
     """What the agent is for, in the words by which another one decides to hand over to it."""
-    prompt: Mapping[str, Any] | None = None
+    prompt: Mapping[str, Any] | None = field(default=None, repr=False)
     """A stored prompt: {"id", "version"?, "variables"?}."""
-    voice: str | None = None
+    voice: str | None = field(default=None, repr=False)
     """The voice for sessions that start with this agent and name none. It can't change once the model has spoken."""
 
     def __attrs_post_init__(self) -> None:

@@ -27,9 +27,9 @@ class FunctionTool:
     """A function that the model may call. Usually made by `@function_tool`; it can also be built by hand."""
 
     name: str = field(validator=attrs.validators.matches_re(r"[A-Za-z0-9_-]{1,64}"))
-    description: str
-    params_json_schema: dict[str, Any]
-    on_invoke_tool: Callable[[ToolContext[Any], str], Awaitable[Any]]
+    description: str = field(repr=False)
+    params_json_schema: dict[str, Any] = field(repr=False)
+    on_invoke_tool: Callable[[ToolContext[Any], str], Awaitable[Any]] = field(repr=False)
     """Called with the context and the arguments as JSON text; what it returns is the output."""
 
     def to_wire(self) -> dict[str, Any]:

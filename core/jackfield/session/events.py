@@ -54,7 +54,7 @@ __all__ = [
 class RealtimeEventInfo:
     """What every event of a session carries: the run's context. The same object in all of them."""
 
-    context: RunContextWrapper[Any]
+    context: RunContextWrapper[Any] = field(repr=False)
 
 
 @frozen
