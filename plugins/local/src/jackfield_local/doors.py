@@ -174,7 +174,14 @@ class Doors:
         channel = WebSocketChannel(websocket, connection, filters)
         limits = [fault.session_seconds for fault in faults if fault.session_seconds is not None]
         seconds = min([self._session_seconds, *limits])
-        engine = Engine(kind=admission.kind, model=admission.model, config=admission.config, session_seconds=seconds)
+        try:
+            engine = Engine(
+                kind=admission.kind, model=admission.model, config=admission.config, session_seconds=seconds
+            )
+        except ApiError as error:
+            # The configuration of the client secret doesn't suit the model that the connection asks for.
+            await _refuse(channel, _Refusal(error, 4000))
+            return
         try:
             await Session(engine, channel, self._services(), seconds=seconds).run()
         except* Exception:

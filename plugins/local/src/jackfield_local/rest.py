@@ -58,17 +58,17 @@ class Secrets:
 
     async def _mint(self, request: Request) -> Response:
         try:
-            seconds, session = self._read(await request.body())
+            seconds, given, session = self._read(await request.body())
         except ApiError as error:
             return JSONResponse(error.to_body(), 400)
-        # The configuration alone goes with the key; what is the session's own comes with each session.
-        own = {"id", "object", "expires_at"}
-        config = {key: value for key, value in session.items() if key not in own}
-        secret = self._keyring.mint(config, seconds)
+        secret = self._keyring.mint(given, seconds)
         return JSONResponse({"value": secret.value, "expires_at": secret.expires_at, "session": session})
 
-    def _read(self, body: bytes) -> tuple[int, dict[str, Any]]:
-        """Return the seconds that a key is to be good for, and its whole session. Raises `ApiError`."""
+    def _read(self, body: bytes) -> tuple[int, dict[str, Any], dict[str, Any]]:
+        """Return the seconds that a key is to be good for, the session as it was given, and the whole of it.
+
+        Raises `ApiError`.
+        """
         request = _parse(body)
         _REQUEST(request, "")
         seconds = request.get("expires_after", {}).get("seconds", _DEFAULT_SECONDS)
@@ -85,7 +85,10 @@ class Secrets:
             model=model if isinstance(model, str) else DEFAULT_MODEL,
             expires_at=0,
         )
-        return seconds, update_session(session, given)
+        whole = update_session(session, given)
+        if whole["type"] == "realtime":
+            given = {**given, "model": model}
+        return seconds, given, whole
 
 
 def http_error(request: Request, error: Exception) -> Response:

@@ -245,9 +245,8 @@ def serve_in_thread(**options: Any) -> Iterator[LocalServer]:
     def run() -> None:
         try:
             asyncio.run(serve())
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001 - it is raised again, on the thread that asked for the server
             failure.append(error)
-            raise
         finally:
             started.set()
 
@@ -262,6 +261,8 @@ def serve_in_thread(**options: Any) -> Iterator[LocalServer]:
         loop, stopping = stop[0]
         loop.call_soon_threadsafe(stopping.set)
         thread.join()
+        if failure:
+            raise LocalServerError(f"The server failed: {failure[0]}") from failure[0]
 
 
 class _Server(uvicorn.Server):
