@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import inspect
 import typing
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any
 
 from attrs import frozen
 from docstring_parser import parse as parse_docstring
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
+from pydantic.errors import PydanticUserError
 from pydantic.fields import FieldInfo
 
 from .errors import ConfigurationError, ToolError
@@ -28,8 +29,11 @@ class FunctionSchema:
     name: str
     description: str
     parameters: dict[str, Any]
-    takes_context: bool
+    context: type[RunContextWrapper[Any] | ToolContext[Any]] | None
+    """The type of context that the first parameter wants; None where it wants none."""
     _model: type[BaseModel]
+    _fields: Mapping[str, str]
+    """The model's field for each parameter. Their own names could be those of pydantic's attributes."""
     _positional: tuple[str, ...]
     _rest: str | None
 
@@ -45,9 +49,11 @@ class FunctionSchema:
                 f"{'.'.join(map(str, fault['loc'])) or 'arguments'}: {fault['msg']}" for fault in error.errors()
             )
             raise ToolError(f"the arguments of {self.name} are not valid: {faults}") from None
-        values = {name: getattr(parsed, name) for name in type(parsed).model_fields}
-        rest = values.pop(self._rest, {}) if self._rest else {}
+        values = {name: getattr(parsed, field) for name, field in self._fields.items()}
+        rest = values.pop(self._rest) if self._rest else {}
         positional = [values.pop(name) for name in self._positional]
+        if twice := sorted(rest.keys() & values.keys()):
+            raise ToolError(f"the arguments of {self.name} are not valid: {', '.join(twice)} is given twice")
         return positional, {**values, **rest}
 
 
@@ -60,8 +66,8 @@ def function_schema(
 ) -> FunctionSchema:
     """Return the schema of `function`, from its signature and docstring.
 
-    A first parameter annotated with `RunContextWrapper` or `ToolContext` is given the context and is no part of the
-    schema. Raises `ConfigurationError` for parameters that a model can't fill.
+    A first parameter annotated with `RunContextWrapper` or `ToolContext` is given that and is no part of the schema.
+    Raises `ConfigurationError` for parameters that a model can't fill.
     """
     name = str(name or getattr(function, "__name__", type(function).__name__))
     docstring = parse_docstring(inspect.getdoc(function) or "") if use_docstring else None
@@ -71,40 +77,52 @@ def function_schema(
     except (NameError, TypeError) as error:
         raise ConfigurationError(f"the annotations of {name} can't be resolved: {error}") from error
     parameters = list(inspect.signature(function).parameters.values())
-    takes_context = bool(parameters) and _is_context(hints.get(parameters[0].name))
-    if takes_context:
+    context = _context_type(hints.get(parameters[0].name)) if parameters else None
+    if context is not None:
         parameters = parameters[1:]
     fields: dict[str, Any] = {}
+    names: dict[str, str] = {}
     positional: list[str] = []
     rest: str | None = None
-    for parameter in parameters:
+    for number, parameter in enumerate(parameters):
         annotation = hints.get(parameter.name, Any)
-        if _is_context(annotation):
+        if _context_type(annotation) is not None:
             raise ConfigurationError(f"{name}: the context must be the first parameter, not {parameter.name!r}")
         match parameter.kind:
             case inspect.Parameter.VAR_POSITIONAL:
                 raise ConfigurationError(f"{name}: *{parameter.name} can't be filled by a model; take a list instead")
             case inspect.Parameter.VAR_KEYWORD:
                 rest = parameter.name
-                fields[rest] = (dict[str, annotation], {})  # type: ignore[valid-type]
-                continue
+                annotation = dict[str, annotation]  # type: ignore[valid-type]
             case inspect.Parameter.POSITIONAL_ONLY:
                 positional.append(parameter.name)
-        fields[parameter.name] = (annotation, _field(parameter, texts.get(parameter.name, "")))
-    model = create_model(name, __config__=ConfigDict(extra="forbid"), **fields)
+        names[parameter.name] = f"p{number}"
+        fields[f"p{number}"] = _field(parameter, annotation, texts.get(parameter.name, ""))
+    try:
+        model = create_model(name, __config__=ConfigDict(extra="forbid"), **fields)
+        schema = _without_titles(model.model_json_schema())
+    except (PydanticUserError, NameError, TypeError) as error:
+        raise ConfigurationError(f"{name} has a parameter of a type that JSON can't hold: {error}") from error
     if description is None:
         description = _summary(docstring) if docstring else ""
-    schema = _without_titles(model.model_json_schema())
     schema.setdefault("properties", {})
     schema.pop("description", None)
-    return FunctionSchema(name, description, schema, takes_context, model, tuple(positional), rest)
+    return FunctionSchema(name, description, schema, context, model, names, tuple(positional), rest)
 
 
-def _field(parameter: inspect.Parameter, text: str) -> Any:
-    default = parameter.default
-    if isinstance(default, FieldInfo):
-        return default
-    return Field(... if default is inspect.Parameter.empty else default, description=text or None)
+def _field(parameter: inspect.Parameter, annotation: Any, text: str) -> tuple[Any, Any]:
+    """Return a field of the model: what `Field` says, in the annotation or as the default, wins over the docstring."""
+    told: dict[str, Any] = {"alias": parameter.name}
+    if isinstance(parameter.default, FieldInfo):
+        annotation = Annotated[annotation, parameter.default]
+    elif parameter.default is not inspect.Parameter.empty:
+        told["default"] = parameter.default
+    elif parameter.kind is inspect.Parameter.VAR_KEYWORD:
+        told["default_factory"] = dict
+    infos = [info for info in getattr(annotation, "__metadata__", ()) if isinstance(info, FieldInfo)]
+    if text and not any(info.description for info in infos):
+        told["description"] = text
+    return annotation, Field(**told)
 
 
 def _summary(docstring: Any) -> str:
@@ -112,9 +130,11 @@ def _summary(docstring: Any) -> str:
     return "\n\n".join(part for part in parts if part)
 
 
-def _is_context(annotation: Any) -> bool:
+def _context_type(annotation: Any) -> type[RunContextWrapper[Any] | ToolContext[Any]] | None:
     origin = typing.get_origin(annotation) or annotation
-    return isinstance(origin, type) and issubclass(origin, RunContextWrapper | ToolContext)
+    if isinstance(origin, type) and issubclass(origin, RunContextWrapper | ToolContext):
+        return origin
+    return None
 
 
 def _without_titles(schema: Any) -> Any:
@@ -123,10 +143,12 @@ def _without_titles(schema: Any) -> Any:
         return [_without_titles(part) for part in schema]
     if not isinstance(schema, dict):
         return schema
-    return {
-        key: {name: _without_titles(value) for name, value in part.items()}
-        if key in {"properties", "$defs"} and isinstance(part, dict)
-        else _without_titles(part)
-        for key, part in schema.items()
-        if key != "title"
-    }
+    bare: dict[str, Any] = {}
+    for key, part in schema.items():
+        if key in {"properties", "$defs"}:
+            bare[key] = {name: _without_titles(value) for name, value in part.items()}
+        elif key in {"default", "const", "enum", "examples"}:
+            bare[key] = part  # values, in which a title is the user's own
+        elif key != "title":
+            bare[key] = _without_titles(part)
+    return bare
