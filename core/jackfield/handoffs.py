@@ -6,10 +6,11 @@ import json
 import re
 from typing import Any
 
-from attrs import frozen
+from attrs import field, frozen
 
 from .agent import RealtimeAgent
 from .errors import ConfigurationError
+from .tools import check_tool_name
 
 __all__ = ["Handoff", "realtime_handoff"]
 
@@ -21,7 +22,7 @@ class Handoff:
     """A way to another agent. The model takes it by calling the tool `tool_name`."""
 
     agent: RealtimeAgent
-    tool_name: str
+    tool_name: str = field(validator=check_tool_name)
     tool_description: str
 
     def to_wire(self) -> dict[str, Any]:
@@ -47,9 +48,10 @@ def realtime_handoff(
     """Make a handoff to `agent`, where its bare mention in `handoffs` won't do."""
     if not isinstance(agent, RealtimeAgent):
         raise ConfigurationError(f"a handoff goes to a RealtimeAgent, not to {type(agent).__name__}")
+    name = "transfer_to_" + re.sub(r"\W", "_", agent.name, flags=re.ASCII).lower()
     described = f"Handoff to the {agent.name} agent to handle the request. {agent.handoff_description or ''}".strip()
     return Handoff(
         agent=agent,
-        tool_name=tool_name_override or "transfer_to_" + re.sub(r"\W", "_", agent.name, flags=re.ASCII).lower(),
+        tool_name=tool_name_override or name[:64],
         tool_description=tool_description_override or described,
     )
