@@ -23,6 +23,11 @@ class TaskScope:
         self._tasks: set[asyncio.Task[Any]] = set()
         self._closed = False
 
+    @property
+    def closed(self) -> bool:
+        """Whether the owner's life is over, so that what a task still brings is nobody's."""
+        return self._closed
+
     def spawn(self, coroutine: Coroutine[Any, Any, Any], name: str | None = None) -> asyncio.Task[Any] | None:
         """Start a task; once the scope is closed, do nothing and return None."""
         if self._closed:

@@ -7,6 +7,7 @@ first, then the output, then the request.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -16,6 +17,7 @@ from attrs import define
 
 from jackfield.agent import RealtimeAgent
 from jackfield.errors import JackfieldError, NotConnectedError, ToolError, TransportError
+from jackfield.handoffs import Handoff
 from jackfield.run_context import RunContextWrapper, ToolContext
 from jackfield.task_scope import TaskScope
 from jackfield.tools import FunctionTool, tool_output_text, use_executor
@@ -95,7 +97,8 @@ class ToolCalls:
 
     async def _run(self, call: FunctionCall, turn: _Turn) -> None:
         try:
-            turn.answer |= await self._answer(call, turn.owner)
+            await self._answer(call, turn.owner)
+            turn.answer = True
         except NotConnectedError:
             logger.debug("the connection ended before the output of %s was sent", call.name)
         except JackfieldError as error:
@@ -104,23 +107,40 @@ class ToolCalls:
             turn.open_calls -= 1
             self._settle(call.response_id, turn)
 
-    async def _answer(self, call: FunctionCall, owner: PreparedAgent) -> bool:
-        """Send the call's one output; return whether the model is to go on."""
+    async def _answer(self, call: FunctionCall, owner: PreparedAgent) -> None:
+        """Send the call's one output. Where it returns, the model is to go on."""
         if (handoff := owner.handoffs.get(call.name)) is not None:
-            await self._hand_over(handoff.agent)
-            await self._transport.send_function_call_output(call, handoff.transfer_message(), start_response=False)
-            return True
+            await self._send(call, await self._transfer(handoff))
+            return
         tool = owner.tools.get(call.name)
         if tool is None:
             # Without an answer to this one the model can't go on; with a new response it might call it again.
-            await self._transport.send_function_call_output(call, f"Tool {call.name} not found", start_response=False)
+            await self._send(call, f"Tool {call.name} not found")
             known = ", ".join([*owner.tools, *owner.handoffs]) or "none"
             raise ToolError(f"the model called {call.name!r}, which agent {owner.agent.name!r} has not: it has {known}")
         self._tell(RealtimeToolStart(owner.agent, tool, call.arguments, self._info, call.call_id))
         output = await self._invoke(tool, call, owner.agent)
-        await self._transport.send_function_call_output(call, tool_output_text(output), start_response=False)
+        await self._send(call, tool_output_text(output))
         self._tell(RealtimeToolEnd(owner.agent, tool, call.arguments, output, self._info, call.call_id))
-        return True
+
+    async def _send(self, call: FunctionCall, output: str) -> None:
+        if self._scope.closed:
+            # The transport may carry another session by now.
+            raise NotConnectedError("the session was closed before the tool ended")
+        await self._transport.send_function_call_output(call, output, start_response=False)
+
+    async def _transfer(self, handoff: Handoff) -> str:
+        """Hand over; return what the model is told of it. Where it fails the agent stays, and the model can say so."""
+        try:
+            await self._hand_over(handoff.agent)
+        except TransportError:
+            raise
+        except Exception as error:  # noqa: BLE001 - instructions are made by the application, which may raise anything
+            failure = ToolError(f"the handoff to agent {handoff.agent.name!r} failed: {error}")
+            failure.__cause__ = error
+            self._tell(RealtimeError(failure, self._info))
+            return f"An error occurred while handing over to {handoff.agent.name}. Please go on without."
+        return handoff.transfer_message()
 
     async def _invoke(self, tool: FunctionTool, call: FunctionCall, agent: RealtimeAgent) -> Any:
         """Return the tool's result or, where it fails, words by which the model can tell the user."""
@@ -136,9 +156,16 @@ class ToolCalls:
         )
         try:
             return await tool.on_invoke_tool(context, call.arguments)
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if self._scope.closed or (task is not None and task.cancelling()):
+                raise
+            # Something that the tool awaited was cancelled, and not the tool.
+            logger.warning("tool %s failed: CancelledError", tool.name)
+            return _failure_text("it was cancelled")
         except Exception as error:  # noqa: BLE001 - a tool may raise anything, and every call gets an output
             logger.warning("tool %s failed: %s", tool.name, type(error).__name__)
-            return f"An error occurred while running the tool. Please try again. Error: {error}"
+            return _failure_text(error)
 
     def _settle(self, response_id: str, turn: _Turn) -> None:
         if not turn.done or turn.open_calls:
@@ -152,3 +179,7 @@ class ToolCalls:
             await self._transport.request_response()
         except TransportError as error:
             logger.debug("the answer to the tools' outputs could not be asked for: %s", error)
+
+
+def _failure_text(error: object) -> str:
+    return f"An error occurred while running the tool. Please try again. Error: {str(error) or type(error).__name__}"
