@@ -18,10 +18,14 @@ from jackfield.transport.items import (
     InputAudio,
     InputImage,
     RealtimeItem,
+    ToolCallItem,
     UserMessageItem,
 )
 
 __all__ = ["History"]
+
+_MOST_PARTS = 64
+"""Words for a content part beyond are not kept: no message has so many, and the gap before would have to be filled."""
 
 
 class History:
@@ -30,8 +34,7 @@ class History:
     def __init__(self) -> None:
         self._items: dict[str, RealtimeItem] = {}
         self._order: list[str] = []
-        self._words: dict[str, dict[int, list[str]]] = {}
-        self._written: set[tuple[str, int]] = set()
+        self._words: dict[str, dict[int, tuple[bool, list[str]]]] = {}
 
     def __len__(self) -> int:
         return len(self._items)
@@ -58,6 +61,8 @@ class History:
         kept where the new version doesn't say.
         """
         item_id = item.item_id
+        if after == item_id:
+            after = ""
         self._put_words(item_id)
         known = self._items.get(item_id)
         self._items[item_id] = item if known is None else _merged(known, item)
@@ -79,11 +84,11 @@ class History:
 
     def add_words(self, item_id: str, content_index: int, delta: str, *, written: bool, response_id: str) -> None:
         """Append to what the assistant says (or writes) in one content part."""
+        if not 0 <= content_index < _MOST_PARTS:
+            return
         if item_id not in self._items:
             self.update(AssistantMessageItem(item_id=item_id, status="in_progress", response_id=response_id))
-        if written:
-            self._written.add((item_id, content_index))
-        self._words.setdefault(item_id, {}).setdefault(content_index, []).append(delta)
+        self._words.setdefault(item_id, {}).setdefault(content_index, (written, []))[1].append(delta)
 
     def transcribed(self, item_id: str, content_index: int, transcript: str) -> bool:
         """Put the transcript of what the user said into its part; return whether the item is new."""
@@ -127,8 +132,7 @@ class History:
         if not isinstance(item, AssistantMessageItem):
             return
         content = list(item.content)
-        for index, pieces in sorted(words.items()):
-            written = (item_id, index) in self._written
+        for index, (written, pieces) in sorted(words.items()):
             while len(content) <= index:
                 content.append(AssistantText() if written else AssistantAudio())
             part = content[index]
@@ -153,10 +157,15 @@ def _merged(known: RealtimeItem, item: RealtimeItem) -> RealtimeItem:
         )
     if isinstance(known, UserMessageItem) and isinstance(item, UserMessageItem):
         content = _merged_parts(known.content, item.content)
-        images = tuple(part for part in known.content if isinstance(part, InputImage))
-        if images and not any(isinstance(part, InputImage) for part in content):
-            content = images + content
+        if not any(isinstance(part, InputImage) for part in content):
+            kept = list(content)
+            for index, part in enumerate(known.content):
+                if isinstance(part, InputImage):
+                    kept.insert(index, part)
+            content = tuple(kept)
         return evolve(item, content=content)
+    if isinstance(known, ToolCallItem) and isinstance(item, ToolCallItem) and item.output is None:
+        return evolve(item, output=known.output, status=item.status if known.output is None else known.status)
     return item
 
 
@@ -174,6 +183,6 @@ def _merged_parts(known: tuple[ContentPart, ...], parts: tuple[ContentPart, ...]
                 merged[index] = evolve(new, transcript=old.transcript)
             case InputAudio(), InputAudio() if not new.transcript:
                 merged[index] = evolve(new, transcript=old.transcript)
-            case AssistantText(), AssistantText(text=""):
+            case (AssistantText(), AssistantText(text="")) | (InputImage(), InputImage(image_url=None)):
                 merged[index] = old
     return tuple(merged)
