@@ -7,6 +7,7 @@ session owns its connection, its tasks and its history, and nothing of them outl
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Callable, Mapping
 from difflib import get_close_matches
 from types import TracebackType
@@ -14,7 +15,7 @@ from typing import Any, Literal, Self
 
 from jackfield.agent import RealtimeAgent
 from jackfield.audio.tracker import RealtimePlaybackTracker
-from jackfield.errors import ConfigurationError, ListenerError, SessionStateError
+from jackfield.errors import ConfigurationError, ListenerError, NotConnectedError, SessionStateError
 from jackfield.run_context import RunContextWrapper
 from jackfield.task_scope import TaskScope
 from jackfield.transport import events as ev
@@ -31,6 +32,8 @@ from .settings import PreparedAgent, initial_config, prepare_agent, takeover_con
 from .tool_calls import ToolCalls
 
 __all__ = ["RealtimeSession"]
+
+logger = logging.getLogger("jackfield.session")
 
 _RAW_OVERHEAD = 512
 """What an unread raw event is reckoned to hold beside its audio, in bytes."""
@@ -86,11 +89,14 @@ class RealtimeSession:
         self._context: RunContextWrapper[Any] = RunContextWrapper(context)
         self._info = se.RealtimeEventInfo(self._context)
         self._state: Literal["new", "open", "closed"] = "new"
+        self._connects = False
         self._prepared: PreparedAgent | None = None
+        self._takeover = asyncio.Lock()
         self._history = History()
         self._history_told = False
         self._speaking: str | None = None
         self._queue: EventQueue[Any] = EventQueue()
+        self._drops_told = 0
         self._emitter = Emitter(self._listener_failed)
         self._scope = TaskScope()
         self._cleanup: asyncio.Task[None] | None = None
@@ -162,6 +168,14 @@ class RealtimeSession:
         """Whether the user's audio is muted; None where the transport doesn't mute."""
         return self._transport.muted
 
+    @property
+    def dropped(self) -> int:
+        """How many audio and raw events were dropped from the stream because nobody read them in time.
+
+        Listeners (`on`) had them nevertheless. See `EventQueue`.
+        """
+        return self._queue.dropped
+
     # Life
 
     async def enter(self) -> Self:
@@ -173,31 +187,53 @@ class RealtimeSession:
             self._prepared = await prepare_agent(self._agent, self._context)
             joins_call = self._options.call_id is not None
             config = initial_config(self._prepared, *self._layers, joins_call=joins_call)
+            if self._state != "open":
+                raise SessionStateError("close() was called while the session was entered")
             for kind, handler in self._handlers.items():
                 self._transport.on(kind, handler)
             self._tell_history()
+            self._connects = True
             await self._transport.connect(self._options, initial_session_config=config)
         except BaseException:
+            # A connect that fails leaves nothing behind. What the transport holds is not this session's to close.
+            self._connects = False
+            self._stop_listening()
             await self._finish()
             raise
         return self
 
     async def close(self) -> None:
-        """End the conversation. Bounded, idempotent, and safe to call from a tool."""
-        if self._cleanup is None:
+        """End the conversation. Bounded, idempotent, and safe to call from a tool.
+
+        What arrives from now on is ignored; what was told before can still be read. Where the transport fails to close,
+        every caller gets its error, and calling again tries again.
+        """
+        failed = (
+            self._cleanup is not None
+            and self._cleanup.done()
+            and (self._cleanup.cancelled() or self._cleanup.exception() is not None)
+        )
+        if self._cleanup is None or failed:
+            self._stop_listening()
             self._cleanup = asyncio.get_running_loop().create_task(self._finish())
         # Shielded: that one caller gives up doesn't stop the cleaning up.
         await asyncio.shield(self._cleanup)
 
-    async def _finish(self) -> None:
+    def _stop_listening(self) -> None:
+        """Take no more of the conversation. How the connection ends is still told."""
         self._state = "closed"
+        for kind, handler in self._handlers.items():
+            if kind != "connection_change":
+                self._transport.off(kind, handler)
+
+    async def _finish(self) -> None:
         try:
             await self._scope.aclose()
             self._tool_calls.close()
-            await self._transport.close()
+            if self._connects:
+                await self._transport.close()
         finally:
-            for kind, handler in self._handlers.items():
-                self._transport.off(kind, handler)
+            self._transport.off("connection_change", self._on_connection_change)
             self._queue.close()
 
     async def __aenter__(self) -> Self:
@@ -249,6 +285,9 @@ class RealtimeSession:
         async for event in self._queue:
             if event.type == "history_updated":
                 self._history_told = False
+            if self._drops_told != self._queue.dropped:
+                self._drops_told = self._queue.dropped
+                logger.warning("the stream is read too slowly: %d audio and raw events were dropped", self._drops_told)
             yield event
 
     def _tell(self, event: Any, size: int = 0) -> None:
@@ -257,9 +296,12 @@ class RealtimeSession:
         self._queue.put(event, size)
 
     def _tell_history(self) -> None:
-        if self._emitter.listens("history_updated") or not self._history_told:
+        updated = se.RealtimeHistoryUpdated(self._history.items, self._info)
+        if self._emitter.listens("history_updated"):
+            self._emitter.emit(updated)
+        if not self._history_told:  # one in the stream stands for all, until it is read
             self._history_told = True
-            self._tell(se.RealtimeHistoryUpdated(self._history.items, self._info))
+            self._queue.put(updated)
 
     def _listener_failed(self, failure: ListenerError) -> None:
         self._tell(se.RealtimeError(failure, self._info))
@@ -380,17 +422,24 @@ class RealtimeSession:
         return self._prepared
 
     async def _hand_over(self, agent: RealtimeAgent) -> None:
-        source = self.current_agent
-        await self._take_over(agent)
+        source = await self._take_over(agent)
         self._tell(se.RealtimeHandoffEvent(source, agent, self._info))
 
-    async def _take_over(self, agent: RealtimeAgent) -> None:
+    async def _take_over(self, agent: RealtimeAgent) -> RealtimeAgent:
+        """Let `agent` have the conversation; return who had it."""
+        if not isinstance(agent, RealtimeAgent):
+            raise ConfigurationError(f"a RealtimeAgent takes over, not {type(agent).__name__}")
         prepared = await prepare_agent(agent, self._context)
-        await self._transport.update_session_config(takeover_config(prepared))
-        self._prepared = prepared
+        async with self._takeover:
+            source = self._current()
+            await self._transport.update_session_config(takeover_config(prepared, source))
+            self._prepared = prepared
+        return source.agent
 
     def _open(self) -> RealtimeTransportLayer:
         if self._state == "open":
+            if self._transport.status == "disconnected":
+                raise NotConnectedError("the session's connection is over: make a new RealtimeSession to go on")
             return self._transport
         advice = "enter it first (async with session)" if self._state == "new" else "make a new one"
         raise SessionStateError(f"the session is {self._state}: {advice}")

@@ -48,8 +48,10 @@ class PreparedAgent:
 async def prepare_agent(agent: RealtimeAgent, context: RunContextWrapper[Any]) -> PreparedAgent:
     """Resolve an agent's instructions and tools.
 
-    Raises `ConfigurationError` where two tools or handoffs have one name, before anything is sent.
+    Raises `ConfigurationError` where two tools or handoffs have one name, or something is neither, before anything is
+    sent.
     """
+    agent.check_tools()
     instructions = await agent.get_system_prompt(context)
     handoffs = [way if isinstance(way, Handoff) else realtime_handoff(way) for way in agent.handoffs]
     names = [tool.name for tool in agent.tools] + [handoff.tool_name for handoff in handoffs]
@@ -78,9 +80,12 @@ def initial_config(prepared: PreparedAgent, *layers: Mapping[str, Any], joins_ca
     )
 
 
-def takeover_config(prepared: PreparedAgent) -> dict[str, Any]:
+def takeover_config(prepared: PreparedAgent, previous: PreparedAgent) -> dict[str, Any]:
     """Return what changes when another agent takes over: what the agent owns, and nothing else."""
-    return _agent_config(prepared)
+    config = _agent_config(prepared)
+    if previous.agent.prompt is not None:
+        config.setdefault("prompt", None)
+    return config
 
 
 def _agent_config(prepared: PreparedAgent) -> dict[str, Any]:
