@@ -353,6 +353,11 @@ class TestIdleTimeout:
         driver.respond()
         assert driver.effects_of(WatchIdle)[-1].seconds is None
 
+    def test_a_cancelled_answer_is_waited_after_too(self, driver: Any) -> None:
+        driver.respond()
+        driver.send("response.cancel")
+        assert driver.effects_of(WatchIdle)[-1].seconds == 6
+
     def test_a_timer_that_comes_too_late_does_nothing(self, driver: Any, speech: Any) -> None:
         driver.say()
         driver.hear(speech(200))

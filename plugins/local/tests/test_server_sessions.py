@@ -268,7 +268,7 @@ class Broken:
         return []
 
     async def respond(self, context: ResponseContext) -> Reply:
-        raise ValueError("no idea")
+        raise ConnectionRefusedError("no idea")
 
     def transcribe(self, pcm: bytes, phrases: Sequence[str]) -> str:
         raise OSError("deaf")
@@ -283,6 +283,23 @@ class Slow:
     def transcribe(self, pcm: bytes, phrases: Sequence[str]) -> str:
         assert self.go.wait(20)
         return "at last"
+
+
+class Unsound:
+    """A recogniser that doesn't keep to its protocol."""
+
+    def transcribe(self, pcm: bytes, phrases: Sequence[str]) -> Any:
+        return 7
+
+
+class Counting(ToneSynthesizer):
+    """Counts the sentences that it was asked for."""
+
+    sentences = 0
+
+    def synthesize(self, text: str, *, voice: str, speed: float) -> bytes:
+        self.sentences += 1
+        return super().synthesize(text, voice=voice, speed=speed)
 
 
 class Both:
@@ -327,6 +344,30 @@ class TestParts:
             slow.go.set()
             await client.until("response.done")
         assert responder.contexts[0].items[0]["content"][0]["transcript"] == "at last"
+
+    async def test_a_part_that_breaks_its_protocol_ends_the_session_audibly(
+        self, local_server: Any, dial: Any, speech: Any, silence: Any, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        async with local_server(recognizer=Unsound()) as server, dial(server.url + MODEL) as client:
+            await client.update(audio={"input": {"transcription": {"model": "gpt-4o-transcribe"}}})
+            await client.say(speech(400) + silence(400))
+            assert (await client.rest())[-1]["error"]["code"] == "server_error"
+            assert client.socket.close_code == 1011
+        assert "A session failed" in caplog.text
+
+    async def test_a_client_that_does_not_read_stops_the_answer(self, StubResponder: Any) -> None:
+        voice = Counting()
+        channel = Script([{"type": "response.create"}], until="response.output_audio.delta")
+        with ThreadPoolExecutor(1) as executor:
+            services = Services(StubResponder("Yes. " * 500), PhraseRecognizer(), voice, executor, 0)
+            session = asyncio.create_task(Session(Engine(), Clogged(channel), services, seconds=60).run())
+            await channel.over.wait()
+            for _ in range(2000):
+                await asyncio.sleep(0)
+            assert voice.sentences < 100
+            session.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await session
 
     async def test_several_items_in_one_answer(self, local_server: Any, dial: Any) -> None:
         async with local_server(responder=Both()) as server, dial(server.url + MODEL) as client:
@@ -383,6 +424,26 @@ class Script:
 
     async def close(self, code: int, reason: str) -> None:
         raise AssertionError("the session hung up")
+
+
+class Clogged:
+    """A channel that takes no more once the script's event was sent."""
+
+    def __init__(self, script: Script) -> None:
+        self.script = script
+        self.heard = script.heard
+        self.close = script.close
+
+    async def receive(self) -> str | bytes | None:
+        if self.script.frames:
+            return await self.script.receive()
+        await asyncio.Event().wait()
+        return None
+
+    async def send(self, event: dict[str, Any]) -> None:
+        await self.script.send(event)
+        if self.script.over.is_set():
+            await asyncio.Event().wait()
 
 
 class TestOfficialClient:

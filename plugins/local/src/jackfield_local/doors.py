@@ -186,8 +186,8 @@ class Doors:
             await Session(engine, channel, self._services(), seconds=seconds).run()
         except* Exception:
             logger.exception("A session failed")
-            error = ApiError("The server had an error. Sorry about that!", type="server_error", code="server_error")
-            await _refuse(channel, _Refusal(error, 1011))
+            failure = ApiError("The server had an error. Sorry about that!", type="server_error", code="server_error")
+            await _refuse(channel, _Refusal(failure, 1011))
         finally:
             connection.note_closed(1006, "")
 

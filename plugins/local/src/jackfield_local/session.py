@@ -186,8 +186,6 @@ class Session:
                     await self._say(response, part.text)
         except OutputLimitReached:
             self._engine.finish(response, "incomplete", reason="max_output_tokens")
-        except ConnectionError:
-            raise
         except Exception as error:
             logger.exception("A response failed")
             failure = {"type": "server_error", "code": "server_error", "message": f"The response failed: {error}"}

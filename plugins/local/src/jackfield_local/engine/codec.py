@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from jackfield.audio.formats import AudioFormat
 from jackfield.audio.g711 import Law, decode, encode
 from jackfield.audio.resample import Resampler, resample
 
-__all__ = ["Decoder", "Encoder", "decode_all", "duration_ms", "encode_all", "pcm_ms"]
+__all__ = ["Decoder", "Encoder", "decode_all", "encode_all", "pcm_ms"]
 
 _RATE: Final = 24_000
 _LAWS: Final[dict[str, Law]] = {"audio/pcmu": "ulaw", "audio/pcma": "alaw"}
@@ -18,11 +17,6 @@ _LAWS: Final[dict[str, Law]] = {"audio/pcmu": "ulaw", "audio/pcma": "alaw"}
 def pcm_ms(nbytes: int) -> float:
     """Return how long `nbytes` bytes of the engine's own audio last, in milliseconds."""
     return nbytes / 48
-
-
-def duration_ms(wire_format: Mapping[str, Any], nbytes: int) -> float:
-    """Return how long `nbytes` bytes in `wire_format` last, in milliseconds."""
-    return AudioFormat.parse(wire_format).duration_ms(nbytes)
 
 
 def decode_all(wire_format: Mapping[str, Any], data: bytes) -> bytes:

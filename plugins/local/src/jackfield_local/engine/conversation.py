@@ -13,8 +13,8 @@ from typing import Any, Final
 import pybase64
 from attrs import Factory, define
 
+from jackfield.audio.formats import AudioFormat
 from jackfield_local.engine import usage
-from jackfield_local.engine.codec import duration_ms
 from jackfield_local.engine.errors import ApiError, unknown_item
 from jackfield_local.engine.usage import Cost
 
@@ -26,18 +26,27 @@ _AUDIO_KEPT_BYTES: Final = 32 * 1024 * 1024
 ROOT: Final = "root"
 
 
-@define
 class Recording:
-    """The audio of one content part, in a wire format."""
+    """The audio of one content part, in a wire format; `ms` is its length, also once `data` was dropped."""
 
-    wire_format: Mapping[str, Any]
-    data: bytearray = Factory(bytearray)
-    ms: float = 0.0
+    def __init__(self, wire_format: Mapping[str, Any], data: bytes = b"") -> None:
+        self.data = bytearray(data)
+        self._bytes_per_ms = AudioFormat.parse(wire_format).bytes_per_ms
+        self._kept = True
+        self.ms = len(data) / self._bytes_per_ms
 
     def add(self, data: bytes) -> None:
         """Append audio."""
-        self.data += data
-        self.ms += duration_ms(self.wire_format, len(data))
+        self.ms += len(data) / self._bytes_per_ms
+        if self._kept:
+            self.data += data
+            if len(self.data) > _AUDIO_KEPT_BYTES:
+                self.drop()
+
+    def drop(self) -> None:
+        """Forget the audio, for good."""
+        self.data = bytearray()
+        self._kept = False
 
     def cut(self, ms: int) -> None:
         """Drop what comes after `ms` milliseconds."""
@@ -181,7 +190,7 @@ class Conversation:
         while self._recordings and total > _AUDIO_KEPT_BYTES:
             oldest = self._recordings.popleft()
             total -= len(oldest.data)
-            oldest.data.clear()
+            oldest.drop()
 
     def costs(self) -> Iterable[Cost]:
         """Return what each item costs as context."""

@@ -75,7 +75,7 @@ class Engine:
         if config is not None:
             self.session = update_session(self.session, config)
         self._conversation = Conversation(self._outbox.ids.new("conv"))
-        self._responses = Responses(self._outbox, self._conversation, self._make_item)
+        self._responses = Responses(self._outbox, self._conversation, self._make_item, self._response_ended)
         self._turns = Turns(self.session, self._outbox, self._conversation, self._responses, self._answer_turn)
         self._speaking_since: dict[str, float] = {}
         self._handlers: Final[dict[str, Callable[[dict[str, Any]], None]]] = {
@@ -153,13 +153,7 @@ class Engine:
         self, response: Response, status: Status, *, reason: str | None = None, error: dict[str, Any] | None = None
     ) -> None:
         """End a response that a `Respond` began; nothing happens where it was cancelled in the meantime."""
-        since = self._speaking_since.pop(response.id, None)
-        if response.done:
-            return
         self._responses.finish(response, status, reason=reason, error=error)
-        if response.default:
-            played = 0.0 if since is None else self._clock() - since
-            self._turns.response_done(max(0.0, response.audio_ms / 1000 - played))
 
     def context(self, response: Response | None = None) -> ResponseContext:
         """Return what a responder may look at: for `response`, or for the conversation as it stands."""
@@ -228,9 +222,7 @@ class Engine:
             path = f"item.content[{index}].audio"
             message = f"Invalid '{path}'. Expected base64-encoded audio bytes."
             raise ApiError(message, code="invalid_value", param=path) from error
-        recording = Recording(wire_format)
-        recording.add(data)
-        item.recordings[index] = recording
+        item.recordings[index] = Recording(wire_format, data)
         part.setdefault("transcript", None)
         if part["transcript"] is None:
             self._outbox.effect(Recognize(item.id, decode_all(wire_format, data)))
@@ -265,6 +257,12 @@ class Engine:
         self._responses.create(self.session, change)
         if change is None or change.get("conversation", "auto") == "auto":
             self._outbox.effect(WatchIdle(None))
+
+    def _response_ended(self, response: Response) -> None:
+        since = self._speaking_since.pop(response.id, None)
+        if response.default:
+            played = 0.0 if since is None else self._clock() - since
+            self._turns.response_done(max(0.0, response.audio_ms / 1000 - played))
 
     def _answer_turn(self) -> None:
         if self.session["type"] != "realtime":

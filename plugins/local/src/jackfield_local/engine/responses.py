@@ -16,12 +16,22 @@ __all__ = ["Responses"]
 
 
 class Responses:
-    """Starts, cancels and finishes the responses of one session. `make_item` turns a client's item into an `Item`."""
+    """Starts, cancels and finishes the responses of one session.
 
-    def __init__(self, outbox: Outbox, conversation: Conversation, make_item: Callable[[dict[str, Any]], Item]) -> None:
+    `make_item` turns a client's item into an `Item`; `ended` is told of each response that has ended, however it did.
+    """
+
+    def __init__(
+        self,
+        outbox: Outbox,
+        conversation: Conversation,
+        make_item: Callable[[dict[str, Any]], Item],
+        ended: Callable[[Response], None],
+    ) -> None:
         self._outbox = outbox
         self._conversation = conversation
         self._make_item = make_item
+        self._ended = ended
         self._meter = Meter()
         self._active: dict[str, Response] = {}
         self._default: Response | None = None
@@ -88,6 +98,7 @@ class Responses:
         used = self._meter.response([_settings_cost(response), *costs], response.cost)
         response.finish(status, reason=reason, error=error, used=used)
         self._outbox.emit("rate_limits.updated", rate_limits=self._meter.rate_limits())
+        self._ended(response)
 
     def _halt(self, response: Response, reason: str) -> None:
         self.finish(response, "cancelled", reason=reason)

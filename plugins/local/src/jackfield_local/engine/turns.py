@@ -139,8 +139,7 @@ class Turns:
     def _commit(self, pcm: bytes) -> None:
         item_id = self._next_item_id or self._outbox.ids.new("item")
         self._next_item_id = None
-        recording = Recording(self._settings["format"])
-        recording.add(encode_all(self._settings["format"], pcm))
+        recording = Recording(self._settings["format"], encode_all(self._settings["format"], pcm))
         recording.ms = pcm_ms(len(pcm))
         item = Item(
             {
