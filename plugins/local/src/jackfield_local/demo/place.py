@@ -1,0 +1,63 @@
+"""Where the transport is told to go: the local server's door for it, or wherever the user says.
+
+This small table is the only place in the demo that knows transports by name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from attrs import field, frozen
+
+from jackfield_local.demo.server_process import Door, RunningServer
+
+__all__ = ["Place", "local_place"]
+
+MODEL = "gpt-realtime"
+
+
+@frozen(kw_only=True)
+class Place:
+    """How a session gets to its far end: `options` make the transport, `connect` are the session's own arguments."""
+
+    name: str
+    options: Mapping[str, Any] = field(factory=dict)
+    connect: Mapping[str, Any] = field(factory=dict, repr=False)
+    door: Door | None = None
+    """How the server must have seen it come in, where that is known."""
+
+
+def local_place(transport: str, server: RunningServer, api_key: str) -> Place:
+    """Return how `transport` gets to the local server.
+
+    A transport that isn't known here is given the server's URL and key, which is all that most of them need.
+    """
+    make = _PLACES.get(transport, _other)
+    return make(server, api_key)
+
+
+def _websocket(server: RunningServer, api_key: str) -> Place:
+    return Place(
+        name=f"{server.url}?model={MODEL}",
+        options={"proxy": None},
+        connect={"url": f"{server.url}?model={MODEL}", "api_key": api_key},
+        door=Door("/v1/realtime", f"model={MODEL}", "authorization"),
+    )
+
+
+def _azure(server: RunningServer, api_key: str) -> Place:
+    return Place(
+        name=f"{server.azure_endpoint}, deployment {MODEL}",
+        options={"endpoint": server.azure_endpoint, "deployment": MODEL, "proxy": None},
+        connect={"api_key": api_key},
+        door=Door("/openai/v1/realtime", f"model={MODEL}", "api-key"),
+    )
+
+
+def _other(server: RunningServer, api_key: str) -> Place:
+    url = f"{server.url}?model={MODEL}"
+    return Place(name=url, connect={"url": url, "api_key": api_key})
+
+
+_PLACES: Mapping[str, Callable[[RunningServer, str], Place]] = {"websocket": _websocket, "azure": _azure}
