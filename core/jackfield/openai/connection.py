@@ -10,7 +10,14 @@ import logging
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any
 
-from jackfield.errors import JackfieldError, NotConnectedError, ProtocolError, RemoteClosedError, TransportError
+from jackfield.errors import (
+    JackfieldError,
+    NotConnectedError,
+    ProtocolError,
+    RemoteClosedError,
+    TransportError,
+    redact,
+)
 from jackfield.task_scope import TaskScope
 from jackfield.transport.emitter import Emitter
 from jackfield.transport.events import Error, TransportEvent
@@ -24,8 +31,8 @@ __all__ = ["Connection"]
 
 logger = logging.getLogger("jackfield.openai")
 
-CLOSE_SECONDS = 1.0
-"""How long closing the wire may take before it is left to itself."""
+CLOSE_SECONDS = 2.0
+"""How long closing the wire may take before it is left to itself. Wires have bounds of their own, which are shorter."""
 
 
 class Connection:
@@ -43,6 +50,8 @@ class Connection:
         self.protocol = protocol
         self.ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         """Resolved when the far end acknowledged the session; failed when it won't, or went away before."""
+        self.ended_by: RemoteClosedError | None = None
+        """How the far end closed, once it has."""
         self._loop = asyncio.get_running_loop()
         self._wire = wire
         self._emitter = emitter
@@ -68,11 +77,12 @@ class Connection:
         self._arm()
         await self._outbox.write(frames)
 
-    async def send_frame(self, frame: bytes) -> None:
-        """Write a frame that is encoded already."""
+    async def send_frames(self, *frames: bytes) -> None:
+        """Write frames that are encoded already, together and in order."""
         if self._emitter.listens("*out"):
-            self._emitter.emit_raw("*out", lambda: decode(frame))
-        await self._outbox.write((frame,))
+            for frame in frames:
+                self._emitter.emit_raw("*out", lambda frame=frame: decode(frame))  # type: ignore[misc]
+        await self._outbox.write(frames)
 
     def tell(self, events: Iterable[TransportEvent]) -> None:
         """Hand events to the listeners."""
@@ -101,7 +111,8 @@ class Connection:
                 self._end(closed)
                 return
             except Exception as error:  # noqa: BLE001 - a wire of the application's may raise anything
-                failed = RemoteClosedError(f"the wire failed: {error!r}", code=1006, reason=repr(error))
+                told = redact(repr(error), *self._wire.secrets)
+                failed = RemoteClosedError(f"the wire failed: {told}", code=1006, reason=told)
                 failed.__cause__ = error
                 self._end(failed)
                 return
@@ -145,6 +156,7 @@ class Connection:
             self.ready.set_result(None)
 
     def _end(self, closed: RemoteClosedError) -> None:
+        self.ended_by = closed
         if not self.ready.done():
             self.ready.set_exception(self.protocol.closed(closed.code, closed.reason) or closed)
         if not self._ended:

@@ -68,6 +68,10 @@ class Outbox:
         self._writing = True
         try:
             await self._connection.send(frame)
+        except Exception:
+            if self._closed is not None:
+                raise self._closed from None  # it failed because we closed, not the other way round
+            raise
         finally:
             if self._line and self._closed is None:
                 self._start_pump()
@@ -83,9 +87,14 @@ class Outbox:
                 frame, done = self._line.popleft()
                 try:
                     await self._connection.send(frame)
+                except asyncio.CancelledError:
+                    # Only the end of the connection does that, and whoever waits must learn of it.
+                    if done is not None and not done.done() and self._closed is not None:
+                        done.set_exception(self._closed)
+                    raise
                 except Exception as error:  # noqa: BLE001 - whatever a wire raises belongs to who waits for it
                     if done is not None and not done.done():
-                        done.set_exception(error)
+                        done.set_exception(self._closed or error)
                     elif done is None:
                         self._on_failure(error)
                 else:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Mapping, Sequence
-from typing import Any
+from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
+from typing import Any, TypeVar
 
 from jackfield.errors import (
     AlreadyConnectedError,
@@ -34,7 +34,7 @@ from jackfield.transport.items import RealtimeItem
 from jackfield.transport.layer import Listener, UserMessage
 from jackfield.transport.options import ConnectOptions
 
-from .codec import audio_frame
+from .codec import audio_frame, encode
 from .connection import Connection
 from .interruption import BargeIn
 from .protocol import OpenAIRealtimeProtocol
@@ -42,6 +42,10 @@ from .sequencer import Watchdog
 from .wire import Wire
 
 __all__ = ["OpenAIRealtimeTransport"]
+
+T = TypeVar("T")
+
+_COMMIT = {"type": "input_audio_buffer.commit"}
 
 
 class OpenAIRealtimeTransport:
@@ -71,7 +75,7 @@ class OpenAIRealtimeTransport:
         self._status: ConnectionStatus = "disconnected"
         self._connection: Connection | None = None
         self._connecting: asyncio.Task[None] | None = None
-        self._cleanup: asyncio.Task[None] | None = None
+        self._cleanups: set[asyncio.Task[None]] = set()
 
     @property
     def name(self) -> str:
@@ -120,17 +124,23 @@ class OpenAIRealtimeTransport:
 
     async def close(self) -> None:
         """Close; see `RealtimeTransportLayer.close`."""
-        if self._connecting is not None:
-            self._connecting.cancel()
-            if self._connecting is not asyncio.current_task():
-                await asyncio.wait({self._connecting})
+        connecting = self._connecting
+        if connecting is not None:
+            connecting.cancel()
+            if connecting is not asyncio.current_task():
+                await asyncio.wait({connecting})
         connection, self._connection = self._connection, None
         if connection is not None:
             self._change("disconnecting")
-            self._cleanup = asyncio.create_task(self._disconnect(connection))
-        if self._cleanup is not None:
+            self._clean_up(self._disconnect(connection))
+        if self._cleanups:
             # Not awaited directly: who is cancelled here must not stop the cleaning up.
-            await asyncio.wait({self._cleanup})
+            await asyncio.wait(set(self._cleanups))
+
+    def _clean_up(self, ending: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(ending)
+        self._cleanups.add(task)
+        task.add_done_callback(self._cleanups.discard)
 
     async def _disconnect(self, connection: Connection) -> None:
         try:
@@ -141,12 +151,19 @@ class OpenAIRealtimeTransport:
     async def _establish(self, options: ConnectOptions) -> None:
         self._change("connecting")
         stages = ["opening the connection"]
+        limit = asyncio.timeout(options.timeout)
         try:
-            async with asyncio.timeout(options.timeout):
+            async with limit:
                 await self._open(options, stages)
         except BaseException as error:
-            failure = await self._reason(error, stages[-1], options)
-            await self._abandon(failure)
+            reason: BaseException = error
+            if limit.expired() and isinstance(error, TimeoutError):
+                reason = ConnectTimeoutError(
+                    f"connect() took longer than {options.timeout:g} s; it was {stages[-1]}. Check the url and the "
+                    "network, or give a larger timeout.",
+                    stage=stages[-1],
+                )
+            failure = await _finished(self._abandon(reason))
             if failure is error:
                 raise
             raise failure from error
@@ -166,33 +183,25 @@ class OpenAIRealtimeTransport:
             await asyncio.shield(connection.ready)
         elif connection.ready.done():
             connection.ready.result()
+        if connection.ended_by is not None:  # the acknowledgement and the close came in one batch
+            closed = connection.ended_by
+            raise protocol.closed(closed.code, closed.reason) or closed
 
-    async def _reason(self, error: BaseException, stage: str, options: ConnectOptions) -> BaseException:
-        """Return what connect() is to raise for `error`."""
-        if isinstance(error, TimeoutError) and not isinstance(error, TransportError):
-            return ConnectTimeoutError(
-                f"connect() took longer than {options.timeout:g} s; it was {stage}. Check the url and the network, or "
-                "give a larger timeout.",
-                stage=stage,
-            )
-        connection = self._connection
-        if connection is None or not isinstance(error, RemoteClosedError | NotConnectedError):
-            return error
-        # A refused session can show as a failed send first; what the far end said about it is the better reason.
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(1.0):
-                try:
-                    await asyncio.shield(connection.ready)
-                except TransportError as told:
-                    return told
-        return error
-
-    async def _abandon(self, failure: BaseException) -> None:
-        """Leave nothing behind of a connect that failed."""
+    async def _abandon(self, error: BaseException) -> BaseException:
+        """Leave nothing behind of a connect that failed; return what it is to raise."""
         connection, self._connection = self._connection, None
+        if connection is not None and isinstance(error, RemoteClosedError | NotConnectedError):
+            # A refused session can show as a failed send first; what the far end said about it is the better reason.
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(1.0):
+                    try:
+                        await asyncio.shield(connection.ready)
+                    except TransportError as told:
+                        error = told
         if connection is not None:
             await connection.shutdown()
-        self._change("disconnected", error=failure if isinstance(failure, TransportError) else None)
+        self._change("disconnected", error=error if isinstance(error, TransportError) else None)
+        return error
 
     def _new_protocol(self, options: ConnectOptions, secrets: Sequence[str]) -> OpenAIRealtimeProtocol:
         return OpenAIRealtimeProtocol(
@@ -213,7 +222,7 @@ class OpenAIRealtimeTransport:
         error = connection.protocol.closed(closed.code, closed.reason)
         self._connection = None
         self._status = "disconnected"
-        self._cleanup = asyncio.get_running_loop().create_task(connection.shutdown(_gone(closed)))
+        self._clean_up(connection.shutdown(_gone(closed)))
         if isinstance(error, RemoteClosedError):  # an error that the far end reported was told when it came
             self._emitter.emit(Error(error))
         self._emitter.emit(
@@ -253,14 +262,15 @@ class OpenAIRealtimeTransport:
         """Send audio in the session's input format."""
         self._require(self._capabilities.audio_in, "audio_in: its audio does not pass through here")
         connection = self._live()
-        if chunk:
-            await connection.send_frame(audio_frame(chunk))
-        if commit:
-            await self.commit_audio()
+        if commit:  # in one group, so that no other sender's audio gets in between
+            frames = [audio_frame(chunk)] if chunk else []
+            await connection.send_frames(*frames, encode(_COMMIT))
+        elif chunk:
+            await connection.send_frames(audio_frame(chunk))
 
     async def commit_audio(self) -> None:
         """End the user's turn by hand (API event `input_audio_buffer.commit`)."""
-        await self._live().send([{"type": "input_audio_buffer.commit"}])
+        await self._live().send([_COMMIT])
 
     async def clear_audio(self) -> None:
         """Drop audio that was not committed (API event `input_audio_buffer.clear`)."""
@@ -335,6 +345,20 @@ class OpenAIRealtimeTransport:
     def _require(self, capable: bool, capability: str) -> None:
         if not capable:
             raise UnsupportedByTransportError(f"the {self._name} transport has no capability {capability}")
+
+
+async def _finished(coroutine: Coroutine[Any, Any, T]) -> T:
+    """Run `coroutine` to its end also when its caller is cancelled meanwhile; that is told afterwards."""
+    task = asyncio.get_running_loop().create_task(coroutine)
+    cancelled: asyncio.CancelledError | None = None
+    while not task.done():
+        try:
+            await asyncio.wait({task})
+        except asyncio.CancelledError as error:
+            cancelled = error
+    if cancelled is not None:
+        raise cancelled
+    return task.result()
 
 
 def _gone(closed: RemoteClosedError) -> NotConnectedError:
