@@ -17,6 +17,8 @@ from .tracker import RealtimePlaybackTracker
 __all__ = ["PartPlayback", "PlaybackLedger"]
 
 _REMEMBERED_PARTS = 64
+_OPEN_PARTS = 256
+"""Parts that may be unfinished at a time: beyond it the oldest is taken for over, for its end was lost."""
 _SAME_MS = 0.5
 """Two positions closer than this are the same: half a millisecond is below what truncation can express."""
 
@@ -41,7 +43,8 @@ class PartPlayback:
     @property
     def audio_end_ms(self) -> int:
         """Where to truncate: what was heard, in whole ms, never beyond what was received."""
-        return max(0, int(min(self.played_ms, self.received_ms)))
+        # The small term undoes what binary fractions take away: 0.3 s are 300 ms and not 299.
+        return max(0, int(min(self.played_ms, self.received_ms) + 1e-6))
 
 
 @define
@@ -50,6 +53,7 @@ class _Part:
     item_id: str
     content_index: int
     format: AudioFormat
+    byte_rate: int
     received_bytes: int = 0
     generated: bool = False
     settled_ms: float | None = None
@@ -78,6 +82,8 @@ class PlaybackLedger:
         self._queue_ends = 0.0
         """When, by the clock, all that was received will have been played."""
         self._last: _Part | None = None
+        self._queue_tail: _Part | None = None
+        """The part whose last stretch ends the queue."""
 
     @property
     def reported(self) -> bool:
@@ -91,8 +97,9 @@ class PlaybackLedger:
         content_index: int,
         size: int,
         format: AudioFormat = PCM16,  # noqa: A002
+        now: float | None = None,
     ) -> None:
-        """Count `size` bytes of audio that arrived for a content part."""
+        """Count `size` bytes of audio that arrived for a content part; `now` saves a look at the clock."""
         part = self._last
         if part is None or part.item_id != item_id or part.content_index != content_index:
             part = self._part(response_id, item_id, content_index, format)
@@ -100,9 +107,10 @@ class PlaybackLedger:
         part.received_bytes += size
         if self._tracker is not None or part.settled_ms is not None:
             return
-        now = self._clock()
-        length = part.format.duration_ms(size)
-        if self._queue_ends >= now and part.stretches and self._last_stretch_is(part):
+        if now is None:
+            now = self._clock()
+        length = size * 1000 / part.byte_rate
+        if self._queue_tail is part and self._queue_ends >= now:
             start, known = part.stretches[-1]
             part.stretches[-1] = (start, known + length)
             self._queue_ends += length / 1000
@@ -110,6 +118,7 @@ class PlaybackLedger:
         start = max(now, self._queue_ends)
         part.stretches.append((start, length))
         self._queue_ends = start + length / 1000
+        self._queue_tail = part
 
     def done(self, item_id: str, content_index: int) -> None:
         """Note that a content part is complete."""
@@ -139,6 +148,7 @@ class PlaybackLedger:
     def cut(self, parts: Iterable[PartPlayback]) -> None:
         """Settle `parts` at where they were interrupted. What was queued behind them plays on from now."""
         now = self._clock()
+        self._queue_tail = None
         for state in parts:
             part = self._parts.get((state.item_id, state.content_index))
             if part is not None:
@@ -159,18 +169,23 @@ class PlaybackLedger:
         part = self._part(response_id, item_id, content_index, PCM16)
         part.stretches = [(self._clock(), float("inf"))]
 
-    def stopped(self, item_id: str, content_index: int) -> None:
-        """Settle a part that the far end no longer plays, at the time that passed since it began."""
+    def stopped(self, item_id: str, content_index: int) -> bool:
+        """Settle a part that the far end no longer plays, at the time that passed since it began.
+
+        Return False where it wasn't playing, or was settled before.
+        """
         part = self._parts.get((item_id, content_index))
-        if part is not None and part.settled_ms is None:
-            part.settled_ms = part.played_by(self._clock())
-            part.generated = True
-            part.stretches.clear()
+        if part is None or part.settled_ms is not None:
+            return False
+        part.settled_ms = part.played_by(self._clock())
+        part.generated = True
+        part.stretches.clear()
+        return True
 
     def truncated(self, item_id: str, content_index: int, audio_end_ms: float) -> None:
         """Settle a part at what the far end says was heard (server-side playback)."""
         part = self._part("", item_id, content_index, PCM16)
-        part.settled_ms = audio_end_ms
+        part.settled_ms = max(0.0, audio_end_ms)
         part.generated = True
         part.stretches.clear()
 
@@ -179,12 +194,9 @@ class PlaybackLedger:
         part = self._parts.get(key)
         if part is None:
             self._forget_finished()
-            part = self._parts[key] = _Part(response_id, item_id, content_index, format)
+            part = _Part(response_id, item_id, content_index, format, format.bytes_per_second)
+            self._parts[key] = part
         return part
-
-    def _last_stretch_is(self, part: _Part) -> bool:
-        start, length = part.stretches[-1]
-        return abs(start + length / 1000 - self._queue_ends) < 1e-6
 
     def _state(self, part: _Part) -> PartPlayback:
         received = part.received_ms
@@ -199,7 +211,7 @@ class PlaybackLedger:
             part.item_id,
             part.content_index,
             received,
-            played,
+            min(played, received),
             part.generated or part.settled_ms is not None,
         )
 
@@ -215,11 +227,13 @@ class PlaybackLedger:
     def _forget_finished(self) -> None:
         # Parts are played in order: behind the first that isn't finished, none is.
         while self._parts:
-            key = next(iter(self._parts))
-            state = self._state(self._parts[key])
-            if state.audible:
+            key, part = next(iter(self._parts.items()))
+            state = self._state(part)
+            if part.settled_ms is None and state.audible and len(self._parts) < _OPEN_PARTS:
                 break
             self._settled[key] = state
             del self._parts[key]
+            if self._last is part:
+                self._last = None
         while len(self._settled) > _REMEMBERED_PARTS:
             del self._settled[next(iter(self._settled))]
