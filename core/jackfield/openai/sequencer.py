@@ -22,6 +22,7 @@ SequencerState: TypeAlias = Literal["idle", "requested", "active", "cancelling"]
 
 _ACTIVE_RESPONSE = re.compile(r"\bresp_\w+")
 _REMEMBERED_REQUESTS = 16
+_REMEMBERED_RESPONSES = 16
 
 
 @frozen(kw_only=True)
@@ -64,6 +65,8 @@ class ResponseSequencer:
         self._active: str | None = None
         self._deadline: float | None = None
         self._heard = 0.0
+        self._over: deque[str] = deque(maxlen=_REMEMBERED_RESPONSES)
+        """Responses that ended, were replaced or were given up: what still comes of them changes nothing."""
 
     @property
     def state(self) -> SequencerState:
@@ -122,8 +125,14 @@ class ResponseSequencer:
     def created(self, response_id: str, *, now: float) -> list[dict[str, Any]]:
         """Note `response.created` of the default conversation. It may be ours or the server's own: both fill the slot.
 
-        Whether a request of ours was served is only certain when no error follows for it.
+        Whether a request of ours was served is only certain when no error follows for it. One that comes again, or
+        after its end, is no new response.
         """
+        if response_id and (response_id == self._active or (response_id in self._over and self._requested is None)):
+            self._heard = now
+            return []
+        if self._active:
+            self._over.append(self._active)
         self._active = response_id
         self._cancel = None
         self._heard = now
@@ -139,11 +148,12 @@ class ResponseSequencer:
 
     def done(self, response_id: str, *, now: float) -> list[dict[str, Any]]:
         """Note `response.done`; return the request whose turn it is."""
-        if self._active is None:
-            if self._requested is None:
-                return []
-        elif self._active and response_id and response_id != self._active:
+        if response_id and response_id != self._active and (self._active or response_id in self._over):
             return []  # a late end of an older response, or an out-of-band one
+        if response_id:
+            self._over.append(response_id)
+        if self._active is None and self._requested is None:
+            return []
         self._free()
         return self._release(now)
 
@@ -168,11 +178,17 @@ class ResponseSequencer:
                 self._deadline = None
         if code != "conversation_already_has_active_response":
             return False, self._release(now)
-        self._queue.appendleft(request)
-        if self._active is None:
-            match = _ACTIVE_RESPONSE.search(message)
-            self.created(match[0] if match else "", now=now)
-        return True, []
+        if request.manual or not self._queue or self._queue[0].manual:
+            self._queue.appendleft(request)  # else the automatic one behind it asks for the same
+        if self._active is not None:
+            return True, []
+        match = _ACTIVE_RESPONSE.search(message)
+        busy = match[0] if match else ""
+        if busy in self._over:
+            # The server holds a response whose end it has told already: that passes soon, or not at all.
+            self._active, self._cancel, self._deadline = busy, "", now + self._watchdog.cancelling
+            return True, []
+        return True, self.created(busy, now=now)
 
     def expire(self, now: float) -> tuple[str | None, list[dict[str, Any]]]:
         """Give up what was never answered. Return what that was, in words, and what may be sent now."""
@@ -185,9 +201,11 @@ class ResponseSequencer:
                 return None, []
             lost = f"response {self._active or '(id unknown)'} went silent for {self._watchdog.active:g} s"
         elif self._active is not None:
-            lost = f"the cancelled response {self._active or '(id unknown)'} did not end"
+            lost = f"response {self._active or '(id unknown)'} did not end, though cancelled or said to be over"
         else:
             lost = f"response.create was not answered for {self._watchdog.requested:g} s"
+            if self._requested is not None:
+                self._sent.pop(self._requested.event_id, None)
         self._free()
         return lost, self._release(now)
 
@@ -209,6 +227,8 @@ class ResponseSequencer:
         return None
 
     def _free(self) -> None:
+        if self._active and self._active not in self._over:
+            self._over.append(self._active)
         self._active = None
         self._requested = None
         self._cancel = None
