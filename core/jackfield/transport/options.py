@@ -21,7 +21,7 @@ Ready: TypeAlias = Literal["updated", "open"]
 
 
 def _positive(_: ConnectOptions, attribute: Any, value: float) -> None:
-    if not value > 0:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
         raise ConfigurationError(f"{attribute.name}={value!r} is not a time limit: give seconds above 0")
 
 

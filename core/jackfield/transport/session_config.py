@@ -44,6 +44,8 @@ _LEGACY_PATHS: dict[str, tuple[str, ...]] = {
 }
 _VERBATIM = frozenset({"tools", "metadata", "variables", "headers", "parameters", "allowed_tools", "require_approval"})
 """Keys whose values are the user's own: not a key inside them is renamed."""
+_WHOLE = _VERBATIM | {"tool_choice"}
+"""Keys whose values replace one another whole, and are not merged."""
 
 _CAMEL = re.compile(r"(?<=[a-z0-9])([A-Z])")
 
@@ -71,10 +73,11 @@ def normalize_session_config(config: Mapping[str, Any]) -> dict[str, Any]:
     elif audio is not None:
         raise ConfigurationError(f"audio is a mapping with input and output, not {audio!r}")
     flat: dict[str, Any] = {}
-    if "modalities" in given:
-        modalities = given.pop("modalities")
-        if modalities is not None and "output_modalities" not in given:
-            flat["output_modalities"] = ["audio"] if "audio" in modalities else list(modalities)
+    modalities = given.pop("modalities", None)
+    if modalities is not None:
+        if not isinstance(modalities, list | tuple):
+            raise ConfigurationError(f'modalities is a list such as ["audio"] or ["text"], not {modalities!r}')
+        flat["output_modalities"] = ["audio"] if "audio" in modalities else list(modalities)
     for key, value in given.items():
         path = _LEGACY_PATHS.get(key)
         if path is None:
@@ -92,17 +95,17 @@ def merge_session_config(*layers: Mapping[str, Any]) -> dict[str, Any]:
             if value is UNSET:
                 continue
             known = merged.get(key)
-            if isinstance(value, Mapping) and key not in _VERBATIM:
-                # A turn detection or format of another type shares nothing with the one that it replaces.
-                base = known if isinstance(known, Mapping) and _same_type(known, value) else {}
+            if isinstance(value, Mapping) and key not in _WHOLE:
+                # A turn detection of another type, or a prompt of another id, shares nothing with what it replaces.
+                base = known if isinstance(known, Mapping) and _same_thing(known, value) else {}
                 merged[key] = merge_session_config(base, value)
             else:
                 merged[key] = value
     return merged
 
 
-def _same_type(known: Mapping[str, Any], value: Mapping[str, Any]) -> bool:
-    return "type" not in value or known.get("type", value["type"]) == value["type"]
+def _same_thing(known: Mapping[str, Any], value: Mapping[str, Any]) -> bool:
+    return all(known[key] == value[key] for key in ("type", "id") if key in known and key in value)
 
 
 def _put(target: dict[str, Any], path: tuple[str, ...], value: Any) -> None:
@@ -116,8 +119,10 @@ def _snake_case(config: Mapping[str, Any]) -> dict[str, Any]:
     for key, value in config.items():
         if not isinstance(key, str):
             raise ConfigurationError(f"the session config has the key {key!r}: keys are strings")
+        if value is UNSET:
+            continue
         snake = _CAMEL.sub(lambda match: "_" + match[1].lower(), key)
-        if snake != key and snake in config:
+        if snake != key and config.get(snake, UNSET) is not UNSET:
             continue  # both spellings are given: the API's own wins
         result[snake] = _snake_case(value) if isinstance(value, Mapping) and snake not in _VERBATIM else value
     return result
