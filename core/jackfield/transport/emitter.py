@@ -35,6 +35,22 @@ class _Entry:
     runner: asyncio.Task[None] | None = None
 
 
+class _Subscription(AsyncIterator[TransportEvent]):
+    """A queue that is fed for as long as somebody holds on to it: an iterator that was left behind costs nothing."""
+
+    def __init__(
+        self, queue: EventQueue[TransportEvent], unsubscribe: Callable[[EventQueue[TransportEvent]], None]
+    ) -> None:
+        self._queue = queue
+        self._unsubscribe = unsubscribe
+
+    def __anext__(self) -> Coroutine[Any, Any, TransportEvent]:
+        return self._queue.__anext__()
+
+    def __del__(self) -> None:
+        self._unsubscribe(self._queue)
+
+
 class Emitter:
     """The listening half of a transport: `on`, `once`, `off` and `events`, and `emit` for the transport itself."""
 
@@ -72,7 +88,10 @@ class Emitter:
         """Return an iterator over all events from now on; it ends after `connection_change` to `disconnected`."""
         queue: EventQueue[TransportEvent] = EventQueue()
         self._queues = (*self._queues, queue)
-        return queue
+        return _Subscription(queue, self._unsubscribe)
+
+    def _unsubscribe(self, queue: EventQueue[TransportEvent]) -> None:
+        self._queues = tuple(other for other in self._queues if other is not queue)
 
     def emit(self, event: Any) -> None:
         """Hand `event` to its listeners and to all iterators."""
@@ -107,7 +126,9 @@ class Emitter:
             self._remove(kind, entry)
         try:
             result = entry.listener(event)
-        except Exception as error:  # noqa: BLE001 - whatever an application raises must not end the reader
+        except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001
+            # Whatever an application raises must not end the reader. Nothing was awaited, so a CancelledError isn't
+            # the reader's own: it comes out of a cancelled future that the listener looked into.
             self._report(kind, error)
             return
         if result is not None and isinstance(result, Awaitable):
@@ -127,6 +148,11 @@ class Emitter:
             while pending:
                 try:
                     await pending.popleft()
+                except asyncio.CancelledError as error:
+                    runner = asyncio.current_task()
+                    if runner is None or runner.cancelling():
+                        raise
+                    self._report(kind, error)  # the listener's own
                 except Exception as error:  # noqa: BLE001
                     self._report(kind, error)
         finally:
@@ -134,10 +160,10 @@ class Emitter:
             while pending:
                 pending.popleft().close()
 
-    def _report(self, kind: str, error: Exception) -> None:
+    def _report(self, kind: str, error: BaseException) -> None:
         failure = ListenerError(
-            f"a listener of {kind!r} raised {type(error).__name__}: {error}. The event was not lost for the others; "
-            "handle the error inside the listener.",
+            f"a listener of {kind!r} raised {type(error).__name__}: {redact(str(error))}. The event was not lost for "
+            "the others; handle the error inside the listener.",
             event_type=kind,
         )
         failure.__cause__ = error
