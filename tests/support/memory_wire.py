@@ -222,7 +222,7 @@ def response_done(
     return {"type": "response.done", "response": response}
 
 
-def spoken_turn(  # noqa: PLR0913 - a turn has this many properties
+def spoken_turn(
     response_id: str,
     item_id: str,
     words: Sequence[str] = ("Hello", " there."),
