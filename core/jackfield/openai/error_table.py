@@ -6,7 +6,7 @@ events and close codes (API event `error`, WebSocket close codes).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from jackfield.errors import (
@@ -18,6 +18,8 @@ from jackfield.errors import (
     TransportError,
     redact,
 )
+
+from .wire_items import copied
 
 __all__ = ["CLOSE_CODES", "ERROR_CODES", "close_error", "error_from_payload"]
 
@@ -98,10 +100,10 @@ def error_from_payload(payload: Mapping[str, Any], *secrets: str) -> ProviderErr
     """Return the typed error for a provider's error object ({type, code, message, param, event_id})."""
     code = _text(payload, "code")
     kind = _text(payload, "type")
-    message = redact(_text(payload, "message") or "the far end reported an error without a message", *secrets)
+    message = _text(payload, "message") or "the far end reported an error without a message"
     classification = classify(code, kind, message)
     advice = _ADVICE.get(code or "")
-    text = f"{code or kind or 'error'}: {message}" + (f" Hint: {advice}." if advice else "")
+    text = redact(f"{code or kind or 'error'}: {message}", *secrets) + (f" Hint: {advice}." if advice else "")
     if code in _AUTHENTICATION or (code is None and "authentication" in message.lower()):
         return AuthenticationError(text)
     return ProviderError(
@@ -111,7 +113,7 @@ def error_from_payload(payload: Mapping[str, Any], *secrets: str) -> ProviderErr
         param=_text(payload, "param"),
         event_id=_text(payload, "event_id"),
         classification=classification,
-        payload=dict(payload),
+        payload=copied(payload, lambda said: redact(said, *secrets)),
     )
 
 
@@ -127,7 +129,7 @@ def classify(code: str | None, kind: str | None, message: str) -> Classification
 
 
 def close_error(
-    code: int | None, reason: str, last: TransportError | None, *, opening: bool = False
+    code: int | None, reason: str, last: TransportError | None, *, opening: bool = False, secrets: Iterable[str] = ()
 ) -> TransportError | None:
     """Return the error that a remote close amounts to; None where the far end ended the conversation normally.
 
@@ -135,13 +137,15 @@ def close_error(
     """
     if last is not None and last.classification in {"fatal", "reconnect"}:
         return last
-    reason = redact(reason)
+    reason = redact(reason, *secrets)
     told = f"the far end closed the connection with code {code}" + (f" ({reason})" if reason else "")
     if code == 3000:
         return AuthenticationError(f"{told}: check the api_key, or OPENAI_API_KEY")
-    if code in {1000, 1001} and not opening:
+    if code == 1000 and not opening:
         return None
-    classification = CLOSE_CODES.get(code or 1006, "reconnect")
+    # The reason of a fatal close is "type.code", as in insufficient_quota.insufficient_quota.
+    named = ERROR_CODES.get(reason.rpartition(".")[2])
+    classification = named or CLOSE_CODES.get(code or 1006, "reconnect")
     if opening and classification == "fatal":
         refused = ConnectRefusedError(f"{told} before the session began")
         refused.classification = classification

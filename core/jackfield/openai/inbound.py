@@ -7,22 +7,21 @@ preview, and servers modelled on it).
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeAlias
 
 from attrs import evolve
 
 from jackfield.audio.formats import AudioFormat, UnknownAudioFormatError
-from jackfield.errors import AuthenticationError, ProtocolError, ProviderError
+from jackfield.errors import AuthenticationError, ProtocolError, ProviderError, TransportError, redact
 from jackfield.transport import events as ev
 from jackfield.transport.items import ItemStatus, McpApprovalRequestItem, McpCallItem, McpListToolsItem, ToolCallItem
 
 from .codec import decode_audio
 from .error_table import ERROR_CODES, error_from_payload
 from .interruption import reaction_to_speech
-from .state import ConnectionState
-from .wire_items import item_from_wire, text_of
+from .state import ConnectionState, count, remember
+from .wire_items import copied, item_from_wire, text_of
 
 __all__ = ["HANDLERS"]
 
@@ -34,18 +33,25 @@ _NOTHING: tuple[ev.TransportEvent, ...] = ()
 
 
 def _audio_delta(state: ConnectionState, message: Message) -> Events:
-    response_id = text_of(message, "response_id")
+    """Nine of ten frames are this one: it is written out rather than called together."""
+    get = message.get
+    response_id, item_id, index = get("response_id"), get("item_id"), get("content_index")
+    if type(response_id) is not str:
+        response_id = ""
     if response_id in state.discarded:
         return _NOTHING
+    if type(item_id) is not str:
+        item_id = ""
+    if type(index) is not int:
+        index = 0
     try:
         data = decode_audio(message["delta"])
-    except (KeyError, ValueError, TypeError) as error:
-        return (ev.Error(ProtocolError(f"an audio delta is no base64 ({error}); it was ignored")),)
-    item_id = text_of(message, "item_id")
-    index = _integer(message, "content_index")
+    except (KeyError, ValueError, TypeError):
+        return (ev.Error(ProtocolError("an audio delta is no base64; it was ignored")),)
     audio_format = state.response_formats.get(response_id, state.output_format)
-    state.ledger.received(response_id, item_id, index, len(data), audio_format)
-    state.sequencer.heard(state.clock())
+    now = state.clock()
+    state.ledger.received(response_id, item_id, index, len(data), audio_format, now)
+    state.sequencer.heard(now)
     return (ev.Audio(data, response_id, item_id, index, audio_format),)
 
 
@@ -83,30 +89,37 @@ def _session(state: ConnectionState, message: Message) -> Events:
     session = message.get("session")
     if isinstance(session, Mapping):
         audio = _mapping(session, "audio")
-        # The beta's session is flat; the GA one is nested.
+        # The beta's session is flat; the GA one is nested. A server that echoes but a part of it changes but that.
         told = _mapping(audio, "output").get("format", session.get("output_audio_format"))
         state.output_format = _format(told, state.output_format)
-        detection = _mapping(audio, "input").get("turn_detection", session.get("turn_detection"))
-        state.turn_detection = dict(detection) if isinstance(detection, Mapping) else None
+        for given in (_mapping(audio, "input"), session):
+            if "turn_detection" in given:
+                state.turn_detection = copied(_mapping(given, "turn_detection"))
+                break
         if state.tracker is not None:
             state.tracker.set_audio_format(state.output_format)
-    state.created = True
-    if state.opening_event_id is None or str(message["type"]).endswith(".updated"):
+    if state.opening_event_id is None:
         state.acknowledged = True
     return _NOTHING
 
 
+def _session_updated(state: ConnectionState, message: Message) -> Events:
+    state.acknowledged = True
+    return _session(state, message)
+
+
 def _error(state: ConnectionState, message: Message) -> Events:
     payload = message.get("error")
-    payload = copy.deepcopy(dict(payload)) if isinstance(payload, Mapping) else {"message": str(payload)}
+    if not isinstance(payload, Mapping):
+        payload = {"message": text_of(message, "error") or text_of(message, "message")}
     error = error_from_payload(payload, *state.secrets)
     code = error.code if isinstance(error, ProviderError) else "invalid_api_key"
     event_id = error.event_id if isinstance(error, ProviderError) else None
     if code is not None and code not in ERROR_CODES:
-        state.unknown_codes[code] += 1
+        count(state.unknown_codes, code)
     if error.classification in {"fatal", "reconnect"}:
         state.failure = error
-    if not state.acknowledged and (error.classification == "fatal" or _refuses_opening(state, event_id)):
+    if _refuses_opening(state, error, event_id):
         state.refusal = error
         return _NOTHING  # connect() raises it
     absorbed, frames = state.sequencer.refused(code, event_id, str(error), now=state.clock())
@@ -117,21 +130,28 @@ def _error(state: ConnectionState, message: Message) -> Events:
     return (ev.Error(error),)
 
 
-def _refuses_opening(state: ConnectionState, event_id: str | None) -> bool:
-    return state.opening_event_id is not None and event_id in {None, state.opening_event_id}
+def _refuses_opening(state: ConnectionState, error: TransportError, event_id: str | None) -> bool:
+    """Whether it answers the opening; that happens once, and what comes after is told like any error."""
+    if state.acknowledged or state.refusal is not None:
+        return False
+    answers = state.opening_event_id is not None and event_id in {None, state.opening_event_id}
+    return answers or error.classification == "fatal"
 
 
 def _response_created(state: ConnectionState, message: Message) -> Events:
     response = _mapping(message, "response")
     response_id = text_of(response, "id")
+    state.failure = None  # whatever was said before, the session goes on
     if response.get("conversation_id"):
         state.sees_conversation_ids = True
-    if state.sees_conversation_ids and response.get("conversation_id", "") is None:
-        state.out_of_band.add(response_id)
+    detached = response.get("conversation_id", "") is None
+    if detached and (state.sees_conversation_ids or state.out_of_band_asked):
+        state.out_of_band_asked = max(0, state.out_of_band_asked - 1)
+        remember(state.out_of_band, response_id, None)
     else:
         state.reactions += state.sequencer.created(response_id, now=state.clock())
     told = _mapping(_mapping(response, "audio"), "output").get("format")
-    state.response_formats[response_id] = _format(told, state.output_format)
+    remember(state.response_formats, response_id, _format(told, state.output_format))
     return (ev.TurnStarted(response_id),)
 
 
@@ -140,19 +160,20 @@ def _response_done(state: ConnectionState, message: Message) -> Events:
     response_id = text_of(response, "id")
     output = response.get("output")
     wire_items = [item for item in output if isinstance(item, Mapping)] if isinstance(output, list) else []
+    status = text_of(response, "status") or "completed"
+    left: ItemStatus = "completed" if status == "completed" else "incomplete"
     events: list[ev.TransportEvent] = []
     for wire_item in wire_items:
         if wire_item.get("type") == "function_call":
-            events += _function_call(state, wire_item, response_id)
+            events += _function_call(state, wire_item, response_id, left)
     usage = _usage(response.get("usage"))
     if usage is not None:
         events.append(ev.UsageUpdate(response_id, usage))
-    details = response.get("status_details")
-    details = copy.deepcopy(dict(details)) if isinstance(details, Mapping) else None
-    status = text_of(response, "status") or "completed"
+    told = response.get("status_details")
+    details = copied(told, lambda said: redact(said, *state.secrets)) if isinstance(told, Mapping) else None
     if status == "failed":
-        events.append(ev.Error(_failure(details, *state.secrets)))
-    items = (item_from_wire(item, "completed", response_id) for item in wire_items)
+        events.append(ev.Error(_failure(details)))
+    items = (item_from_wire(item, left, response_id) for item in wire_items)
     events.append(
         ev.TurnDone(
             response_id=response_id,
@@ -164,18 +185,16 @@ def _response_done(state: ConnectionState, message: Message) -> Events:
     )
     state.ledger.response_done(response_id)
     state.response_formats.pop(response_id, None)
-    state.discarded.discard(response_id)
+    state.discarded.pop(response_id, None)
     if response_id in state.out_of_band:
-        state.out_of_band.discard(response_id)
+        del state.out_of_band[response_id]
     else:
         state.reactions += state.sequencer.done(response_id, now=state.clock())
     return events
 
 
-def _failure(details: Mapping[str, Any] | None, *secrets: str) -> ProviderError | AuthenticationError:
-    error = _mapping(details or {}, "error")
-    payload = {"message": "the response failed", **error}
-    failure = error_from_payload(payload, *secrets)
+def _failure(details: Mapping[str, Any] | None) -> ProviderError | AuthenticationError:
+    failure = error_from_payload({"message": "the response failed", **_mapping(details or {}, "error")})
     if failure.classification == "rejected":
         failure.classification = "retry_turn"
     return failure
@@ -194,6 +213,8 @@ def _output_item(state: ConnectionState, message: Message, status: ItemStatus) -
     response_id = text_of(message, "response_id")
     if wire_item.get("type") == "function_call":
         return _function_call(state, wire_item, response_id, status)
+    if response_id in state.out_of_band:
+        return _NOTHING  # its items don't enter the conversation; `turn_done` has them
     item = item_from_wire(wire_item, status, response_id)
     return _NOTHING if item is None else (ev.ItemUpdate(item=item),)
 
@@ -220,7 +241,7 @@ def _function_call(
         item_id=item.item_id,
         response_id=response_id,
     )
-    return [ev.ItemUpdate(item=item), call]
+    return [call] if response_id in state.out_of_band else [ev.ItemUpdate(item=item), call]
 
 
 def _item_added(state: ConnectionState, message: Message) -> Events:
@@ -228,6 +249,11 @@ def _item_added(state: ConnectionState, message: Message) -> Events:
 
 
 def _item_done(state: ConnectionState, message: Message) -> Events:
+    events = _conversation_item(state, message, "completed")
+    return [inner for event in events for inner in (event, *_mcp(event))]
+
+
+def _item_retrieved(state: ConnectionState, message: Message) -> Events:
     return _conversation_item(state, message, "completed")
 
 
@@ -240,28 +266,28 @@ def _conversation_item(state: ConnectionState, message: Message, status: ItemSta
         after = ""
     if wire_item.get("type") == "function_call_output":
         return _call_output(state, wire_item)
+    if wire_item.get("type") == "mcp_approval_response":
+        state.remember_follower(text_of(wire_item, "id"), text_of(wire_item, "approval_request_id"))
+        return _NOTHING
     item = item_from_wire(wire_item, status)
     if item is None:
         return _NOTHING
     if isinstance(item, ToolCallItem):
         known = state.calls.get(item.call_id)
         item = known if known is not None else evolve(item, status="in_progress")
-    events: list[ev.TransportEvent] = [ev.ItemUpdate(item=item, after=after)]
-    if message["type"] == "conversation.item.done":
-        events += _mcp(item)
-    return events
+    return (ev.ItemUpdate(item=item, after=after),)
 
 
-def _mcp(item: Any) -> list[ev.TransportEvent]:
-    match item:
-        case McpListToolsItem():
+def _mcp(event: ev.TransportEvent) -> list[ev.TransportEvent]:
+    match event.item if isinstance(event, ev.ItemUpdate) else None:
+        case McpListToolsItem() as item:
             return [ev.McpToolsListed(item.server_label, item.tools, item.item_id)]
-        case McpApprovalRequestItem():
+        case McpApprovalRequestItem() as item:
             request = ev.McpApprovalRequest(
                 item_id=item.item_id, server_label=item.server_label, name=item.name, arguments=item.arguments
             )
             return [request]
-        case McpCallItem() if item.output is not None or item.error is not None:
+        case McpCallItem() as item if item.output is not None or item.error is not None:
             return [ev.McpToolCallCompleted(item)]
     return []
 
@@ -271,9 +297,7 @@ def _call_output(state: ConnectionState, wire_item: Message) -> Events:
     call = state.calls.get(text_of(wire_item, "call_id"))
     if call is None:
         return _NOTHING
-    item_id = text_of(wire_item, "id")
-    if item_id:
-        state.aliases[item_id] = call.item_id
+    state.remember_follower(text_of(wire_item, "id"), call.item_id)
     output = text_of(wire_item, "output")
     if call.output == output:
         return _NOTHING
@@ -283,7 +307,10 @@ def _call_output(state: ConnectionState, wire_item: Message) -> Events:
 
 
 def _item_deleted(state: ConnectionState, message: Message) -> Events:
-    return (ev.ItemDeleted(text_of(message, "item_id")),)
+    item_id = text_of(message, "item_id")
+    if state.aliases.pop(item_id, None) is not None:
+        return _NOTHING  # it was no item of its own
+    return (ev.ItemDeleted(item_id),)
 
 
 def _item_truncated(state: ConnectionState, message: Message) -> Events:
@@ -310,14 +337,14 @@ def _transcription_completed(state: ConnectionState, message: Message) -> Events
             text_of(message, "transcript"),
             text_of(message, "item_id"),
             _integer(message, "content_index"),
-            copy.deepcopy(dict(usage)) if isinstance(usage, Mapping) else None,
+            copied(usage) if isinstance(usage, Mapping) else None,
         ),
     )
 
 
 def _transcription_failed(state: ConnectionState, message: Message) -> Events:
     payload = {"message": "the transcription failed", **_mapping(message, "error")}
-    error = error_from_payload(copy.deepcopy(payload), *state.secrets)
+    error = error_from_payload(payload, *state.secrets)
     item_id, index = text_of(message, "item_id"), _integer(message, "content_index")
     return (ev.InputAudioTranscriptionFailed(error, item_id, index),)
 
@@ -348,8 +375,7 @@ def _timeout_triggered(state: ConnectionState, message: Message) -> Events:
 
 def _dtmf(state: ConnectionState, message: Message) -> Events:
     digit = text_of(message, "event") or text_of(message, "digit")
-    received_at = message.get("received_at")
-    return (ev.DtmfReceived(digit, received_at if isinstance(received_at, int | float) else 0.0),)
+    return (ev.DtmfReceived(digit, _number(message, "received_at")),)
 
 
 def _rate_limits(state: ConnectionState, message: Message) -> Events:
@@ -376,9 +402,9 @@ def _mcp_call_failed(state: ConnectionState, message: Message) -> Events:
 
 
 def _part_added(state: ConnectionState, message: Message) -> Events:
-    if state.capabilities.playback == "server" and _mapping(message, "part").get("type") == "audio":
+    if state.capabilities.playback == "server" and _mapping(message, "part").get("type") in ("audio", "output_audio"):
         key = (text_of(message, "item_id"), _integer(message, "content_index"))
-        state.spoken_parts[text_of(message, "response_id")] = key
+        remember(state.spoken_parts, text_of(message, "response_id"), key)
     return _NOTHING
 
 
@@ -401,11 +427,16 @@ def _playback_cleared(state: ConnectionState, message: Message) -> Events:
     """The far end cut what it was playing: by itself on speech, or because we asked."""
     response_id = text_of(message, "response_id")
     part = state.spoken_parts.pop(response_id, None)
-    if part is None:
-        return _NOTHING
-    state.ledger.stopped(*part)
+    if part is None or not state.ledger.stopped(*part):
+        return _NOTHING  # nothing was playing, or its interruption was told when it was asked for
     heard = state.ledger.position(*part)
     return (ev.AudioInterrupted(response_id, *part, 0 if heard is None else heard.audio_end_ms),)
+
+
+def _heard(state: ConnectionState, message: Message) -> Events:
+    """Nothing to tell, but the response is alive."""
+    state.sequencer.heard(state.clock())
+    return _NOTHING
 
 
 def _nothing(state: ConnectionState, message: Message) -> Events:
@@ -414,12 +445,12 @@ def _nothing(state: ConnectionState, message: Message) -> Events:
 
 def _integer(message: Message, key: str) -> int:
     value = message.get(key)
-    return value if isinstance(value, int) else 0
+    return value if type(value) is int else 0
 
 
 def _number(message: Message, key: str) -> float:
     value = message.get(key)
-    return float(value) if isinstance(value, int | float) else 0.0
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else 0.0
 
 
 def _mapping(message: Message, key: str) -> Mapping[str, Any]:
@@ -428,7 +459,9 @@ def _mapping(message: Message, key: str) -> Mapping[str, Any]:
 
 
 def _format(told: Any, otherwise: AudioFormat) -> AudioFormat:
-    if told is None:
+    if isinstance(told, Mapping):
+        told = {"type": text_of(told, "type"), "rate": _integer(told, "rate") or None}
+    if not isinstance(told, str | Mapping):
         return otherwise
     try:
         return AudioFormat.parse(told)
@@ -445,20 +478,20 @@ def _usage(told: Any) -> ev.Usage | None:
         input_tokens=spent,
         output_tokens=made,
         total_tokens=_integer(told, "total_tokens") or spent + made,
-        input_tokens_details=copy.deepcopy(dict(_mapping(told, "input_token_details"))),
-        output_tokens_details=copy.deepcopy(dict(_mapping(told, "output_token_details"))),
+        input_tokens_details=copied(_mapping(told, "input_token_details")),
+        output_tokens_details=copied(_mapping(told, "output_token_details")),
     )
 
 
 HANDLERS: Mapping[str, Handler] = {
     "session.created": _session,
-    "session.updated": _session,
+    "session.updated": _session_updated,
     "error": _error,
     "conversation.created": _nothing,
     "conversation.item.added": _item_added,
     "conversation.item.created": _item_added,
     "conversation.item.done": _item_done,
-    "conversation.item.retrieved": _item_done,
+    "conversation.item.retrieved": _item_retrieved,
     "conversation.item.truncated": _item_truncated,
     "conversation.item.deleted": _item_deleted,
     "conversation.item.input_audio_transcription.delta": _transcription_delta,
@@ -486,9 +519,9 @@ HANDLERS: Mapping[str, Handler] = {
     "response.output_audio.done": _audio_done,
     "response.output_audio_transcript.delta": _transcript_delta,
     "response.output_audio_transcript.done": _nothing,
-    "response.function_call_arguments.delta": _nothing,
+    "response.function_call_arguments.delta": _heard,
     "response.function_call_arguments.done": _nothing,
-    "response.mcp_call_arguments.delta": _nothing,
+    "response.mcp_call_arguments.delta": _heard,
     "response.mcp_call_arguments.done": _nothing,
     "response.mcp_call.in_progress": _nothing,
     "response.mcp_call.completed": _nothing,
@@ -505,5 +538,5 @@ HANDLERS: Mapping[str, Handler] = {
     "response.audio_transcript.delta": _transcript_delta,
     "response.audio_transcript.done": _nothing,
     "transcription_session.created": _session,
-    "transcription_session.updated": _session,
+    "transcription_session.updated": _session_updated,
 }

@@ -83,5 +83,6 @@ def plan_interruption(
             }
             for part in parts
         ]
-    cut = {part.response_id for part in parts} | ({active} if active else set())
-    return Interruption(tuple(frames), tuple(parts), frozenset(cut))
+    # An end that has already come is not awaited: only what still generates can send late audio.
+    generating = {part.response_id for part in parts if not part.generated} | {active}
+    return Interruption(tuple(frames), tuple(parts), frozenset(filter(None, generating)))

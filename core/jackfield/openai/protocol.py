@@ -8,6 +8,7 @@ what it returns; `transport.OpenAIRealtimeTransport` is that transport for every
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from difflib import SequenceMatcher
 from typing import Any
 
 from attrs import evolve
@@ -36,8 +37,8 @@ from .inbound import HANDLERS
 from .interruption import BargeIn
 from .sequencer import ResponseSequencer, Watchdog
 from .session_payload import response_payload, session_payload
-from .state import ConnectionState, event_ids
-from .wire_items import item_to_wire, message_to_wire
+from .state import ConnectionState, count, event_ids
+from .wire_items import item_from_wire, item_to_wire, message_to_wire
 
 __all__ = ["ClientEvent", "OpenAIRealtimeProtocol"]
 
@@ -74,7 +75,7 @@ class OpenAIRealtimeProtocol:
     # What arrives
 
     def receive(self, message: Mapping[str, Any]) -> Iterable[TransportEvent]:
-        """Take a server event and return the common events that it amounts to.
+        """Take a server event, as `codec.decode` returns it, and return the common events that it amounts to.
 
         Nothing of `message` is kept or referred to by what is returned. What the dialect sends in reaction is in
         `data_to_send` afterwards.
@@ -83,10 +84,10 @@ class OpenAIRealtimeProtocol:
         if handler is not None:
             return handler(self._state, message)
         # One server example carries a stray blank in a type.
-        handler = HANDLERS.get(str(message["type"]).strip())
+        handler = HANDLERS.get(message["type"].strip())
         if handler is not None:
             return handler(self._state, message)
-        self._state.unknown_types[str(message["type"])] += 1
+        count(self._state.unknown_types, message["type"])
         return ()
 
     def data_to_send(self) -> list[ClientEvent]:
@@ -98,7 +99,8 @@ class OpenAIRealtimeProtocol:
 
     def closed(self, code: int | None, reason: str) -> TransportError | None:
         """Return the error that the far end's close amounts to; None where it ended the conversation normally."""
-        return close_error(code, reason, self._state.failure, opening=not self._state.acknowledged)
+        state = self._state
+        return close_error(code, reason, state.failure, opening=not state.acknowledged, secrets=state.secrets)
 
     # Opening
 
@@ -139,22 +141,25 @@ class OpenAIRealtimeProtocol:
 
     def request_response(self, response: Mapping[str, Any] | None = None) -> list[ClientEvent]:
         """Return `response.create` if it may go out now; else it follows when its turn has come."""
-        state = self._state
         overrides = None if response is None else response_payload(response)
-        return state.sequencer.request(overrides, manual=response is not None, now=state.clock())
+        return self._request(overrides, manual=response is not None)
 
     def event(self, event: Mapping[str, Any]) -> list[ClientEvent]:
         """Return a raw client event; `response.create` and `response.cancel` go through the sequencer."""
         kind = event.get("type")
         if not isinstance(kind, str) or not kind:
             raise ConfigurationError(f"a client event needs a type, such as 'response.create': {event!r} has none")
-        state = self._state
+        event_id = _optional_id(event, "event_id")
         if kind == "response.create":
-            return state.sequencer.request(
-                event.get("response"), manual=True, event_id=event.get("event_id"), now=state.clock()
-            )
+            response = event.get("response")
+            if response is not None and not isinstance(response, Mapping):
+                raise ConfigurationError(f"the `response` of response.create is a mapping, not {response!r}")
+            return self._request(response, manual=True, event_id=event_id)
         if kind == "response.cancel":
-            state.sequencer.cancel_sent(event.get("event_id"), event.get("response_id"), now=state.clock())
+            response_id = _optional_id(event, "response_id")
+            self._state.sequencer.cancel_sent(event_id, response_id, now=self._state.clock())
+        if kind == "conversation.item.create":
+            self._remember_call(item_from_wire(event.get("item"), "in_progress"))
         return [dict(event)]
 
     def function_call_output(
@@ -205,21 +210,25 @@ class OpenAIRealtimeProtocol:
         """
         if not self._state.capabilities.history:
             raise UnsupportedByTransportError("this transport can't edit the model's conversation")
-        before = {item.item_id: item for item in old}
-        after = {item.item_id: item for item in new}
+        kept = _kept(old, new)
+        deletions: list[ClientEvent] = [
+            {"type": "conversation.item.delete", "event_id": self._state.new_event_id(), "item_id": item_id}
+            for item in old
+            if item.item_id not in kept
+            for item_id in (item.item_id, *self._state.followers(item.item_id))
+        ]
+        created = [item for item in new if item.item_id not in kept]
+        wire_items = {item.item_id: item_to_wire(item) for item in created}
         creations: list[ClientEvent] = []
         previous = "root"
         for item in new:
-            if before.get(item.item_id) != item:
-                for wire_item in item_to_wire(item):
-                    creations.append(self._create(wire_item, after=previous))
-                    previous = wire_item.get("id", previous)
-            previous = item.item_id
-        deletions = [
-            {"type": "conversation.item.delete", "event_id": self._state.new_event_id(), "item_id": item_id}
-            for item_id, item in before.items()
-            if after.get(item_id) != item
-        ]
+            for wire_item in wire_items.get(item.item_id, ()):
+                creations.append(self._create(wire_item, after=previous))
+                previous = wire_item["id"]
+            if item.item_id in kept:
+                previous = (self._state.followers(item.item_id) or [item.item_id])[-1]
+        for item in created:
+            self._remember_call(item)
         return deletions + creations
 
     # Time
@@ -259,6 +268,19 @@ class OpenAIRealtimeProtocol:
         """How often each error code came that isn't in the table."""
         return self._state.unknown_codes
 
+    def _request(
+        self, response: Mapping[str, Any] | None, *, manual: bool, event_id: str | None = None
+    ) -> list[ClientEvent]:
+        state = self._state
+        if response is not None and response.get("conversation") == "none":
+            state.out_of_band_asked += 1
+        return state.sequencer.request(response, manual=manual, event_id=event_id, now=state.clock())
+
+    def _remember_call(self, item: RealtimeItem | None) -> None:
+        """A call that we put into the conversation: it comes back without its output, which belongs to it."""
+        if isinstance(item, ToolCallItem):
+            self._state.remember_call(item)
+
     def _create(self, wire_item: dict[str, Any], after: str | None = None) -> ClientEvent:
         event: ClientEvent = {
             "type": "conversation.item.create",
@@ -268,3 +290,20 @@ class OpenAIRealtimeProtocol:
         if after is not None:
             event["previous_item_id"] = after
         return event
+
+
+def _optional_id(event: Mapping[str, Any], key: str) -> str | None:
+    value = event.get(key)
+    if value is None or isinstance(value, str):
+        return value
+    raise ConfigurationError(f"{key} is a str, not {value!r}")
+
+
+def _kept(old: Sequence[RealtimeItem], new: Sequence[RealtimeItem]) -> set[str]:
+    """Return the ids of the items that can stay where they are: unchanged, and in the same order among each other."""
+    known = {item.item_id: item for item in new}
+    unchanged = {item.item_id for item in old if known.get(item.item_id) == item}
+    before = [item.item_id for item in old if item.item_id in unchanged]
+    after = [item.item_id for item in new if item.item_id in unchanged]
+    blocks = SequenceMatcher(None, before, after, autojunk=False).get_matching_blocks()
+    return {item_id for block in blocks for item_id in before[block.a : block.a + block.size]}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections import Counter
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 from attrs import define, field
 
@@ -20,9 +20,14 @@ from jackfield.transport.items import ToolCallItem
 from .interruption import BargeIn, plan_interruption
 from .sequencer import ResponseSequencer
 
-__all__ = ["ConnectionState", "event_ids"]
+__all__ = ["ConnectionState", "count", "event_ids", "remember"]
+
+T = TypeVar("T")
 
 _REMEMBERED_CALLS = 512
+_REMEMBERED_RESPONSES = 64
+_COUNTED_NAMES = 128
+_MAX_NAME = 100
 
 
 @define(kw_only=True, eq=False)
@@ -42,7 +47,6 @@ class ConnectionState:
     """Client events that a received frame calls for, to be written after its events were told."""
 
     opening_event_id: str | None = None
-    created: bool = False
     acknowledged: bool = False
     refusal: TransportError | None = None
     failure: TransportError | None = None
@@ -51,13 +55,15 @@ class ConnectionState:
     output_format: AudioFormat = PCM16
     turn_detection: Mapping[str, Any] | None = None
     response_formats: dict[str, AudioFormat] = field(factory=dict)
-    discarded: set[str] = field(factory=set)
+    discarded: dict[str, None] = field(factory=dict)
     """Responses that were interrupted: what still arrives of their audio is dropped."""
-    out_of_band: set[str] = field(factory=set)
+    out_of_band: dict[str, None] = field(factory=dict)
+    out_of_band_asked: int = 0
+    """How many out-of-band responses were asked for and have not begun."""
     sees_conversation_ids: bool = False
     calls: dict[str, ToolCallItem] = field(factory=dict)
     aliases: dict[str, str] = field(factory=dict)
-    """The item id of a call's output, to that of the call: for us they are one item."""
+    """The item id of a call's output, to that of the call, and of an approval, to its request: one item for us."""
     spoken_parts: dict[str, tuple[str, int]] = field(factory=dict)
     """With server-side playback: a response's latest audio part."""
 
@@ -66,9 +72,16 @@ class ConnectionState:
 
     def remember_call(self, call: ToolCallItem) -> None:
         """Keep `call` for its output; the oldest go first."""
-        self.calls[call.call_id] = call
-        while len(self.calls) > _REMEMBERED_CALLS:
-            del self.calls[next(iter(self.calls))]
+        remember(self.calls, call.call_id, call, _REMEMBERED_CALLS)
+
+    def remember_follower(self, item_id: str, leader_id: str) -> None:
+        """Keep that `item_id` is, for us, a part of the item `leader_id`."""
+        if item_id and leader_id:
+            remember(self.aliases, item_id, leader_id, _REMEMBERED_CALLS)
+
+    def followers(self, leader_id: str) -> list[str]:
+        """Return the ids of the items that are a part of `leader_id`, in order."""
+        return [item_id for item_id, leader in self.aliases.items() if leader == leader_id]
 
     def interrupt(self, *, cancel: bool) -> tuple[list[dict[str, Any]], list[AudioInterrupted]]:
         """Interrupt everything; return what to send and what to tell."""
@@ -81,14 +94,26 @@ class ConnectionState:
             new_event_id=self.new_event_id,
         )
         self.ledger.cut(plan.parts)
-        active = self.sequencer.active_response_id
-        # An end that has already come is not awaited: only what still generates can send late audio.
-        self.discarded |= {response for response in plan.response_ids if response == active}
+        for response_id in plan.response_ids:
+            remember(self.discarded, response_id, None)
         told = [
             AudioInterrupted(part.response_id, part.item_id, part.content_index, part.audio_end_ms)
             for part in plan.parts
         ]
         return list(plan.frames), told
+
+
+def remember(known: dict[str, T], key: str, value: T, limit: int = _REMEMBERED_RESPONSES) -> None:
+    """Put `value` into `known`; past `limit` the oldest go, which a far end that never ends anything would leave."""
+    known[key] = value
+    while len(known) > limit:
+        del known[next(iter(known))]
+
+
+def count(counter: Counter[str], name: str) -> None:
+    """Count `name`; names past a bound are counted together, for the far end may make up as many as it likes."""
+    name = name[:_MAX_NAME]
+    counter[name if name in counter or len(counter) < _COUNTED_NAMES else "(others)"] += 1
 
 
 def event_ids(prefix: str = "jf") -> Callable[[], str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from jackfield.errors import ConfigurationError
@@ -24,15 +24,32 @@ from jackfield.transport.items import (
     UserMessageItem,
 )
 
-__all__ = ["item_from_wire", "item_to_wire", "message_to_wire", "text_of"]
+__all__ = ["copied", "item_from_wire", "item_to_wire", "message_to_wire", "text_of"]
 
-_STATUSES = frozenset({"in_progress", "completed", "incomplete"})
+_STATUSES: Mapping[str, ItemStatus] = {
+    "in_progress": "in_progress",
+    "completed": "completed",
+    "incomplete": "incomplete",
+}
+_MAX_DEPTH = 32
 
 
 def text_of(message: Mapping[str, Any], key: str) -> str:
     """Return the string at `key`, or "" where there is none."""
     value = message.get(key)
     return value if isinstance(value, str) else ""
+
+
+def copied(value: Any, clean: Callable[[str], str] | None = None, depth: int = _MAX_DEPTH) -> Any:
+    """Return a deep copy of decoded JSON, with `clean` applied to its strings where it is given.
+
+    What lies deeper than `depth` levels becomes None: nothing of the protocol does, and junk can't exhaust the stack.
+    """
+    if isinstance(value, Mapping):
+        return {key: copied(inner, clean, depth - 1) for key, inner in value.items()} if depth else None
+    if isinstance(value, list):
+        return [copied(inner, clean, depth - 1) for inner in value] if depth else None
+    return clean(value) if clean is not None and isinstance(value, str) else value
 
 
 def item_from_wire(item: Any, status: ItemStatus, response_id: str | None = None) -> RealtimeItem | None:
@@ -45,8 +62,7 @@ def item_from_wire(item: Any, status: ItemStatus, response_id: str | None = None
     item_id = text_of(item, "id")
     if not item_id:
         return None
-    told = item.get("status")
-    status = told if told in _STATUSES else status
+    status = _STATUSES.get(text_of(item, "status"), status)
     match item.get("type"):
         case "message":
             return _message(item, item_id, status, response_id)
@@ -64,7 +80,7 @@ def item_from_wire(item: Any, status: ItemStatus, response_id: str | None = None
             return McpListToolsItem(
                 item_id=item_id,
                 server_label=text_of(item, "server_label"),
-                tools=tuple(dict(tool) for tool in tools if isinstance(tool, Mapping))
+                tools=tuple(copied(tool) for tool in tools if isinstance(tool, Mapping))
                 if isinstance(tools, list)
                 else (),
             )
@@ -76,7 +92,7 @@ def item_from_wire(item: Any, status: ItemStatus, response_id: str | None = None
                 name=text_of(item, "name"),
                 arguments=text_of(item, "arguments"),
                 output=text_of(item, "output") or None,
-                error=dict(error) if isinstance(error, Mapping) else None,
+                error=copied(error) if isinstance(error, Mapping) else None,
                 status=status,
                 approval_request_id=text_of(item, "approval_request_id") or None,
             )
@@ -105,7 +121,9 @@ def item_to_wire(item: RealtimeItem) -> list[dict[str, Any]]:
         }
         if item.output is None:
             return [call]
-        return [call, {"type": "function_call_output", "call_id": item.call_id, "output": item.output}]
+        output_id = f"{item.item_id[:28]}_out"  # ids had at most 32 characters
+        output = {"type": "function_call_output", "id": output_id, "call_id": item.call_id, "output": item.output}
+        return [call, output]
     if isinstance(item, SystemMessageItem | UserMessageItem | AssistantMessageItem):
         return [
             {
@@ -131,7 +149,7 @@ def message_to_wire(message: str | Mapping[str, Any]) -> dict[str, Any]:
     if not isinstance(message, Mapping):
         raise ConfigurationError(f"a message is a str or a mapping, not {type(message).__name__}")
     role = message.get("role", "user")
-    if role not in {"user", "system"}:
+    if role not in ("user", "system"):
         raise ConfigurationError(f"a message's role is 'user' or 'system', not {role!r}")
     content = message.get("content")
     if isinstance(content, str):
@@ -154,7 +172,7 @@ def _input_part(part: Any) -> dict[str, Any]:
         image = part.get("image_url") or part.get("image")
         if kind == "input_image" and isinstance(image, str) and image:
             detail = part.get("detail")
-            if detail not in {None, "auto", "low", "high"}:
+            if detail not in (None, "auto", "low", "high"):
                 raise ConfigurationError(f"an image's detail is 'auto', 'low' or 'high', not {detail!r}")
             return {"type": kind, "image_url": image, **({"detail": detail} if detail else {})}
         raise ConfigurationError(
