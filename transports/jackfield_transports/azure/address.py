@@ -16,7 +16,7 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 from attrs import field, frozen
 
 from jackfield.transport import AuthenticationError, ConfigurationError, ConnectOptions, resolve_api_key
-from jackfield_transports.websocket.address import Address, check_websocket_url, given_address
+from jackfield_transports.websocket.address import Address, asked, check_websocket_url, given_address
 
 __all__ = ["DEFAULT_SCOPE", "AzureAddressing", "AzureCredential", "TokenProvider"]
 
@@ -81,12 +81,12 @@ class AzureAddressing:
         if len(given) > 1:
             raise ConfigurationError(f"{' and '.join(given)} are both given: which one is meant? Leave one of them out")
         if self.token is not None:
-            token = await _token(self.token)
+            token = await asked("token", _token(self.token))
             return "Authorization", f"Bearer {token}", token
         if self.credential is not None:
-            token = await _credential_token(self.credential, self.scope)
+            token = await asked("credential's get_token", _credential_token(self.credential, self.scope))
             return "Authorization", f"Bearer {token}", token
-        key = await resolve_api_key(options.api_key) or os.environ.get("AZURE_OPENAI_API_KEY")
+        key = await asked("api_key", resolve_api_key(options.api_key)) or os.environ.get("AZURE_OPENAI_API_KEY")
         if not key:
             raise AuthenticationError(
                 "no Azure credentials: give api_key= to connect(), token= or credential= to the transport, or set "
@@ -98,7 +98,8 @@ class AzureAddressing:
 def _base(endpoint: str) -> str:
     """A resource's bare name, or any form of its address, to the WebSocket address of the host."""
     if "://" not in endpoint:
-        endpoint = f"wss://{endpoint}" if "." in endpoint else f"wss://{endpoint}.openai.azure.com"
+        is_host = "." in endpoint or ":" in endpoint
+        endpoint = f"wss://{endpoint}" if is_host else f"wss://{endpoint}.openai.azure.com"
     parts = urlsplit(endpoint)
     scheme = {"https": "wss", "http": "ws"}.get(parts.scheme, parts.scheme)
     return check_websocket_url(f"{scheme}://{parts.netloc}")

@@ -3,27 +3,46 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
+from typing import TypeVar
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from attrs import field, frozen
 
 import jackfield
-from jackfield.transport import AuthenticationError, ConfigurationError, ConnectOptions, resolve_api_key
+from jackfield.transport import (
+    AuthenticationError,
+    ConfigurationError,
+    ConnectOptions,
+    JackfieldError,
+    resolve_api_key,
+)
 
 __all__ = [
     "DEFAULT_BASE_URL",
     "DEFAULT_MODEL",
     "Address",
+    "asked",
     "check_websocket_url",
     "given_address",
     "openai_address",
     "user_agent",
 ]
 
+T = TypeVar("T")
+
 DEFAULT_BASE_URL = "wss://api.openai.com/v1"
 DEFAULT_MODEL = "gpt-realtime"
 _SECRET_NAMES = frozenset({"authorization", "api-key", "x-api-key", "cookie", "key", "token", "access_token"})
+
+
+def _sendable(_: Address, __: object, headers: Mapping[str, str]) -> None:
+    for name, value in headers.items():
+        if not isinstance(value, str) or not value.isascii() or not value.isprintable():
+            raise ConfigurationError(
+                f"the header {name} holds what no header can, such as a line break or a letter beyond ASCII: is the "
+                "key or token copied whole, and without the end of its line?"
+            )
 
 
 @frozen
@@ -31,8 +50,13 @@ class Address:
     """A URL, the headers of the handshake, and which strings in them are secret. Its repr shows no credential."""
 
     url: str = field(repr=lambda url: repr(url.partition("?")[0]))
-    headers: Mapping[str, str] = field(factory=dict, repr=False)
+    headers: Mapping[str, str] = field(factory=dict, repr=False, validator=_sendable)
     secrets: tuple[str, ...] = field(default=(), repr=False)
+
+    @property
+    def place(self) -> str:
+        """The URL without its query, for messages."""
+        return self.url.partition("?")[0]
 
 
 async def openai_address(options: ConnectOptions) -> Address:
@@ -44,7 +68,7 @@ async def openai_address(options: ConnectOptions) -> Address:
     url = _url(options)
     if options.headers is not None:
         return given_address(url, options.headers)
-    key = await resolve_api_key(options.api_key) or os.environ.get("OPENAI_API_KEY")
+    key = await asked("api_key", resolve_api_key(options.api_key)) or os.environ.get("OPENAI_API_KEY")
     if not key:
         raise AuthenticationError("no API key: give api_key= to connect(), or set OPENAI_API_KEY")
     return Address(url, {"Authorization": f"Bearer {key}"}, (key,))
@@ -59,13 +83,37 @@ def given_address(url: str, headers: Mapping[str, str]) -> Address:
 
 def check_websocket_url(url: str) -> str:
     """Return `url`; raise `ConfigurationError` where it is no ws:// or wss:// address."""
-    scheme = urlsplit(url).scheme
-    if scheme not in {"ws", "wss"}:
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname, parts.port
+    except ValueError as error:
+        raise ConfigurationError(f"the url is no address: {error}") from None
+    if parts.scheme not in {"ws", "wss"}:
         raise ConfigurationError(
-            f"the url's scheme is {scheme or 'missing'}: give a WebSocket address, ws://... or wss://... "
+            f"the url's scheme is {parts.scheme or 'missing'}: give a WebSocket address, ws://... or wss://... "
             "(an http address belongs into OPENAI_BASE_URL)"
         )
+    if not host or parts.fragment:
+        raise ConfigurationError("the url has no host, or a fragment (#...): give wss://host/path?query")
+    if parts.username is not None or parts.password is not None:
+        raise ConfigurationError('the url holds a user or a password: give headers={"Authorization": ...} instead')
     return url
+
+
+async def asked(what: str, answer: Awaitable[T]) -> T:
+    """Return what a function of the application answers.
+
+    What it raises becomes the cause of an `AuthenticationError`, as there are no credentials then.
+    """
+    try:
+        return await answer
+    except JackfieldError:
+        raise
+    except Exception as error:
+        raise AuthenticationError(
+            f"the {what} function raised {type(error).__name__}, so there are no credentials to connect with: see the "
+            "cause"
+        ) from error
 
 
 def user_agent() -> str:

@@ -12,9 +12,10 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 from jackfield.openai import WireConnection
-from jackfield.transport import ConfigurationError, JackfieldError, RemoteClosedError
+from jackfield.transport import ConfigurationError, JackfieldError, RemoteClosedError, redact
 
 from .address import Address
+from .failures import unreachable
 from .wire import SocketOptions
 
 __all__ = ["ForeignDialer", "OpenConnection"]
@@ -29,8 +30,13 @@ class ForeignDialer:
         self._open_connection = open_connection
 
     async def __call__(self, address: Address, options: SocketOptions) -> WireConnection:
-        """Dial; the socket's options are the application's own business."""
-        opened = await _settled(self._open_connection(address.url, dict(address.headers)))
+        """Dial; but for open_timeout, the socket's options are the application's own business."""
+        try:
+            opened = await _settled(self._open_connection(address.url, dict(address.headers)))
+        except (JackfieldError, OSError):
+            raise
+        except Exception as error:
+            raise unreachable(address, error) from error
         missing = [name for name in ("send", "receive", "close") if not callable(getattr(opened, name, None))]
         if missing:
             raise ConfigurationError(
@@ -51,7 +57,7 @@ class _ForeignConnection:
         except JackfieldError:
             raise
         except Exception as error:
-            raise _lost(error) from error
+            raise self._lost(error) from error
 
     async def receive(self) -> bytes | str:
         try:
@@ -61,7 +67,7 @@ class _ForeignConnection:
         except JackfieldError:
             raise
         except Exception as error:
-            raise _lost(error) from error
+            raise self._lost(error) from error
         if frame is None:
             raise RemoteClosedError("the far end closed", code=1000, reason="", clean=True)
         if not isinstance(frame, str | bytes):
@@ -75,9 +81,9 @@ class _ForeignConnection:
     async def close(self) -> None:
         await _settled(self._opened.close())
 
-
-def _lost(error: Exception) -> RemoteClosedError:
-    return RemoteClosedError(f"the connection was lost: {error!r}", code=1006, reason="")
+    def _lost(self, error: Exception) -> RemoteClosedError:
+        told = redact(repr(error), *self.secrets)
+        return RemoteClosedError(f"the connection was lost: {told}", code=1006, reason="")
 
 
 async def _settled(value: Any) -> Any:

@@ -11,7 +11,7 @@ from jackfield.transport import ConfigurationError
 from .address import openai_address
 from .foreign import ForeignDialer, OpenConnection
 from .plugin import CAPABILITIES
-from .wire import Dialer, SocketOptions, WebsocketsDialer, WebSocketWire
+from .wire import Dialer, SocketOptions, WebSocketWire
 
 __all__ = ["WebSocketTransport", "WireName", "choose_dialer"]
 
@@ -66,6 +66,8 @@ def choose_dialer(wire: str, open_connection: OpenConnection | None) -> Dialer:
     if open_connection is not None:
         return ForeignDialer(open_connection)
     if wire == "websockets":
+        from .websockets_dialer import WebsocketsDialer
+
         return WebsocketsDialer()
     if wire == "picows":
         try:

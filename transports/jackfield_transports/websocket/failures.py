@@ -1,0 +1,82 @@
+"""What goes wrong on the way to the far end and at the end of the way, as typed errors. Every dialer tells it alike."""
+
+from __future__ import annotations
+
+from jackfield.transport import (
+    AuthenticationError,
+    ConnectRefusedError,
+    ConnectTimeoutError,
+    RemoteClosedError,
+    redact,
+)
+
+from .address import Address
+
+__all__ = ["broken", "closed", "lost", "refused", "silent", "too_slow", "unreachable"]
+
+_MAX_REASON = 500
+
+
+def refused(address: Address, status: int, body: bytes) -> AuthenticationError | ConnectRefusedError:
+    """Return the error for an upgrade that was answered with an HTTP status; the provider's text is part of it."""
+    text = redact(body.decode(errors="replace").strip(), *address.secrets)[:_MAX_REASON]
+    told = f"{address.place} refused the WebSocket with HTTP {status}" + (f": {text}" if text else "")
+    if status in {401, 403}:
+        return AuthenticationError(f"{told}. Check the key or token, and that it belongs to this endpoint.")
+    if 300 <= status < 400:
+        advice = "It points elsewhere, and credentials are not carried there: give the url that is meant."
+    else:
+        advice = {
+            404: "Check the path and the model, deployment or call_id.",
+            429: "Too many connections or no quota: wait, then try again.",
+        }.get(status, "The far end is in trouble: try again later." if status >= 500 else "Check the url.")
+    error = ConnectRefusedError(f"{told}. {advice}", status=status)
+    if status not in {408, 429} and status < 500:
+        error.classification = "fatal"
+    return error
+
+
+def unreachable(address: Address, error: Exception) -> ConnectRefusedError:
+    """Return the error for a connection that could not be made: DNS, TCP, TLS, or no sense in the answer."""
+    told = redact(str(error), *address.secrets).strip().rstrip(".") or type(error).__name__
+    return ConnectRefusedError(
+        f"no connection to {address.place}: {told}. Check the url, the network and the proxy settings."
+    )
+
+
+def too_slow(address: Address, seconds: float | None) -> ConnectTimeoutError:
+    """Return the error for an opening that took longer than `open_timeout`."""
+    limit = "the system allows" if seconds is None else f"open_timeout={seconds:g} s"
+    return ConnectTimeoutError(
+        f"opening the connection to {address.place} took longer than {limit}. Check the url and the network, or give a "
+        "larger open_timeout.",
+        stage="opening the connection",
+    )
+
+
+def closed(code: int, reason: str) -> RemoteClosedError:
+    """Return what a close frame of the far end amounts to."""
+    return RemoteClosedError(f"the far end closed with {code}", code=code, reason=reason, clean=True)
+
+
+def lost() -> RemoteClosedError:
+    """Return what the end of a connection without a close frame amounts to."""
+    return RemoteClosedError("the connection was lost without a close frame", code=1006, reason="")
+
+
+def silent(seconds: float | None) -> RemoteClosedError:
+    """Return what a ping without an answer amounts to."""
+    limit = "" if seconds is None else f" within {seconds:g} s"
+    return RemoteClosedError(
+        f"the far end did not answer a ping{limit}; the connection was given up",
+        code=1006,
+        reason="no answer to a ping",
+    )
+
+
+def broken(code: int, reason: str) -> RemoteClosedError:
+    """Return what it amounts to that we closed, with `code`, because the far end broke the rules."""
+    if code == 1009:
+        told = "the far end sent a message larger than max_size"
+        return RemoteClosedError(f"{told}: give a larger max_size, if that is to be", code=code, reason=told)
+    return RemoteClosedError(f"the far end broke the WebSocket protocol: {reason}", code=code, reason=reason)
