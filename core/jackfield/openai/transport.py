@@ -117,6 +117,9 @@ class OpenAIRealtimeTransport:
         except asyncio.CancelledError:
             caller = asyncio.current_task()
             if caller is not None and caller.cancelling():
+                if not attempt.cancelled() and attempt.exception() is None:  # it got through in the same moment
+                    self._connecting = None
+                    await _finished(self.close())
                 raise
             raise ConnectAbortedError("close() was called while connect() was under way") from None
         finally:
