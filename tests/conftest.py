@@ -1,5 +1,6 @@
-"""What all tests share: the helpers in `support` can be imported, and no test sees the credentials or proxies of its
-surroundings.
+"""What all tests share.
+
+The helpers in `support` can be imported, and no test sees the credentials or proxies of its surroundings.
 """
 
 from __future__ import annotations

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 import pytest
+
 from support.leaks import no_leaks
 from support.subjects import SUBJECTS, Subject
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import struct
 import traceback
@@ -11,9 +12,6 @@ from typing import Any
 
 import pytest
 from attrs import frozen
-from support.far_end import PATIENCE, FarConnection, FarEnd, polite, tcp_server
-from support.leaks import no_leaks, settled
-from support.subjects import KEY, Subject
 
 from jackfield.transport import (
     AuthenticationError,
@@ -27,6 +25,9 @@ from jackfield.transport import (
     RemoteClosedError,
     TransportError,
 )
+from support.far_end import PATIENCE, FarConnection, FarEnd, polite, tcp_server
+from support.leaks import no_leaks, settled
+from support.subjects import KEY, Subject
 
 CONFIG = {"instructions": "Speak like a pirate"}
 
@@ -163,7 +164,7 @@ class TestNetwork:
     @pytest.mark.parametrize("host", ["a" * 70 + ".example", "a..example"])
     async def test_a_host_that_can_not_exist(self, subject: Subject, host: str) -> None:
         transport = subject.make(Port(80, host))
-        with pytest.raises((ConfigurationError, ConnectRefusedError), match="host|no connection"):
+        with pytest.raises((ConfigurationError, ConnectRefusedError), match=r"host|no connection"):
             await transport.connect(**subject.where(Port(80, host)))
         assert transport.status == "disconnected"
 
@@ -385,10 +386,8 @@ class TestEveryStep:
                     await attempt
             else:
                 await transport.close()
-                try:
+                with contextlib.suppress(ConnectAbortedError):
                     await attempt
-                except ConnectAbortedError:
-                    pass
             assert transport.status == "disconnected"
         await transport.connect(options)
         await transport.close()

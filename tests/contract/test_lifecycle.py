@@ -6,9 +6,6 @@ import asyncio
 from typing import Any
 
 import pytest
-from support.far_end import PATIENCE, FarConnection, FarEnd, polite
-from support.leaks import settled
-from support.subjects import Subject
 
 from jackfield.transport import (
     AlreadyConnectedError,
@@ -19,6 +16,9 @@ from jackfield.transport import (
     RemoteClosedError,
     UnsupportedByTransportError,
 )
+from support.far_end import PATIENCE, FarConnection, FarEnd, polite
+from support.leaks import settled
+from support.subjects import Subject
 
 CONFIG = {"instructions": "Speak like a pirate"}
 

@@ -9,10 +9,10 @@ import random
 from typing import Any
 
 import pytest
-from support.far_end import AUDIO, PATIENCE, FarConnection, FarEnd
-from support.subjects import Subject
 
 from jackfield.transport import ListenerError, ProtocolError, RealtimeTransportLayer
+from support.far_end import AUDIO, PATIENCE, FarConnection, FarEnd
+from support.subjects import Subject
 
 MARK = {"type": "rate_limits.updated", "rate_limits": []}
 """Sent last: when it was heard, everything before it was."""

@@ -8,10 +8,10 @@ import random
 from typing import Any
 
 import pytest
-from support.far_end import PATIENCE, FarConnection, FarEnd
-from support.subjects import Subject
 
 from jackfield.transport import ConfigurationError, NotConnectedError, UnsupportedByTransportError
+from support.far_end import PATIENCE, FarConnection, FarEnd
+from support.subjects import Subject
 
 MEGABYTE = 1024 * 1024
 
