@@ -34,6 +34,9 @@ _QUIET = logging.getLogger("support.far_end")
 """The far end writes no headers into a log in which a test looks for keys."""
 _QUIET.setLevel(logging.CRITICAL)
 
+_PING = b"\x89"
+"""How a ping's frame begins."""
+
 PATIENCE = 30.0
 """Seconds after which a test that waits has failed. Nothing is measured by it."""
 
@@ -116,6 +119,13 @@ class FarConnection:
 
     def resume(self) -> None:
         self.socket.transport.resume_reading()
+
+    async def pings(self, count: int) -> None:
+        """Wait until so many more pings have come."""
+        assert isinstance(self.socket, _CountingConnection)
+        async with asyncio.timeout(PATIENCE):
+            for _ in range(count):
+                await self.socket.pinged.acquire()
 
     async def say(self, audio: bytes = AUDIO, *, response_id: str = "resp_1", chunk: int = 1200) -> None:
         """Play a whole spoken response."""
@@ -208,7 +218,7 @@ class FarEnd:
             close_timeout=1,
             max_size=None,
             logger=_QUIET,
-            create_connection=ServerConnection if self._answers_pings else _DeafConnection,
+            create_connection=_CountingConnection if self._answers_pings else _DeafConnection,
         )
         self._port = next(iter(self._server.sockets)).getsockname()[1]
         return self
@@ -243,10 +253,26 @@ class FarEnd:
             connection.finished.set()
 
 
-class _DeafConnection(ServerConnection):
+class _CountingConnection(ServerConnection):
+    """Counts the pings that it gets."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.pinged = asyncio.Semaphore(0)
+
     def data_received(self, data: bytes) -> None:
-        # A ping of a client is masked and short; without its frame nothing is answered.
-        if data[:1] != b"\x89":
+        if data[:1] == _PING:
+            self.pinged.release()
+        super().data_received(data)
+
+
+class _DeafConnection(_CountingConnection):
+    """Answers no ping: as if it had never come. A ping is short and comes by itself."""
+
+    def data_received(self, data: bytes) -> None:
+        if data[:1] == _PING:
+            self.pinged.release()
+        else:
             super().data_received(data)
 
 

@@ -69,7 +69,7 @@ class PicowsDialer:
                 ssl_context=options.ssl_context,
                 websocket_handshake_timeout=None,
                 logger_name=logging.getLogger(LIBRARY_LOGGER),
-                max_frame_size=sys.maxsize if options.max_size is None else options.max_size,
+                max_frame_size=_limit(options),
                 extra_headers={"User-Agent": user_agent(), **address.headers},
                 max_redirects=0,
                 proxy=None if tunnel is not None else proxy,
@@ -94,6 +94,7 @@ class _Connection(WSListener):
     def __init__(self, secrets: Sequence[str], options: SocketOptions) -> None:
         self.secrets = secrets
         self._options = options
+        self._limit = _limit(options)
         self._loop = asyncio.get_running_loop()
         self._transport: WSTransport
         self._messages: deque[bytes] = deque()
@@ -103,6 +104,7 @@ class _Connection(WSListener):
         self._writable = asyncio.Event()
         self._writable.set()
         self._ended: RemoteClosedError | None = None
+        self._closing = False
         self._gone = asyncio.Event()
         self._keepalive: asyncio.TimerHandle | None = None
         self._awaits_pong = False
@@ -130,6 +132,7 @@ class _Connection(WSListener):
         return self._messages.popleft()
 
     async def close(self) -> None:
+        self._closing = True
         self._stop_keepalive()
         self._transport.send_close(WSCloseCode.OK)
         try:
@@ -150,8 +153,8 @@ class _Connection(WSListener):
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
         kind = frame.msg_type
-        if transport.is_close_frame_sent and kind is not _CLOSE:
-            return
+        if kind is not _CLOSE and (self._ended is not None or self._closing or frame.payload_size > self._limit):
+            return  # picows reads on for a moment after it has refused a frame
         if kind is _TEXT or kind is _BINARY:
             if self._parts:
                 self._break_off(WSCloseCode.PROTOCOL_ERROR, "a message began within another")
@@ -168,17 +171,12 @@ class _Connection(WSListener):
             self._on_pong()
         elif kind is _CLOSE:
             code = frame.get_close_code()
-            self._end(closed(code.value or 1005, frame.get_close_reason() or ""))
+            self._end(_broken_off(transport) or closed(code.value or 1005, frame.get_close_reason() or ""))
             transport.send_close(code if code.value else WSCloseCode.OK)
             transport.disconnect()
 
     def on_ws_disconnected(self, transport: WSTransport) -> None:
-        handshake = transport.close_handshake
-        sent = None if handshake is None else handshake.sent
-        if sent is not None and sent.code is not WSCloseCode.OK:
-            self._end(broken(sent.code.value, sent.reason))
-        else:
-            self._end(lost())
+        self._end(_broken_off(transport) or lost())
         self._gone.set()
 
     def pause_writing(self) -> None:
@@ -189,7 +187,7 @@ class _Connection(WSListener):
 
     def _add(self, frame: WSFrame) -> None:
         self._parts_size += frame.payload_size
-        if self._options.max_size is not None and self._parts_size > self._options.max_size:
+        if self._parts_size > self._limit:
             self._break_off(WSCloseCode.MESSAGE_TOO_BIG, "the fragments are larger than max_size together")
             return
         self._parts.append(frame.get_payload_as_bytes())
@@ -246,6 +244,19 @@ class _Connection(WSListener):
         if self._keepalive is not None:
             self._keepalive.cancel()
             self._keepalive = None
+
+
+def _limit(options: SocketOptions) -> int:
+    return sys.maxsize if options.max_size is None else options.max_size
+
+
+def _broken_off(transport: WSTransport) -> RemoteClosedError | None:
+    """Return why we closed first, where that was for what the far end did."""
+    handshake = transport.close_handshake
+    sent = None if handshake is None or handshake.recv_then_sent else handshake.sent
+    if sent is None or sent.code is WSCloseCode.OK:
+        return None
+    return broken(sent.code.value, sent.reason)
 
 
 def _typed(address: Address, error: BaseException) -> BaseException:

@@ -1,0 +1,22 @@
+"""Every test here fails if it leaves a task, a socket or a thread behind."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from support.leaks import no_leaks
+
+
+@pytest.fixture(params=["websockets", "picows"])
+def wire(request: pytest.FixtureRequest) -> str:
+    """Each library that dials."""
+    name: str = request.param
+    return name
+
+
+@pytest.fixture
+async def nothing_is_left() -> AsyncIterator[None]:
+    async with no_leaks():
+        yield
