@@ -117,7 +117,7 @@ class FarEnd:
 
     def close(self, code: int = 1000, reason: str = "") -> None:
         """Close the connection, after what was sent."""
-        told = RemoteClosedError(f"closed with {code}", code=code, reason=reason, clean=code in {1000, 1001})
+        told = RemoteClosedError(f"closed with {code}", code=code, reason=reason, clean=code == 1000)
         self._inbox.put_nowait(told)
 
     def lose(self) -> None:
