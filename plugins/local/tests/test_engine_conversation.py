@@ -112,6 +112,25 @@ class TestRetrieveAndDelete:
         (retrieved,) = driver.send("conversation.item.retrieve", item_id=item_id)
         assert base64.b64decode(retrieved["item"]["content"][0]["audio"]) == pcm
 
+    def test_the_oldest_audio_goes_when_there_is_too_much(self, driver: Any, silence: Any) -> None:
+        driver.update(audio={"input": {"turn_detection": None}})
+        items = []
+        for _ in range(2):
+            driver.hear(silence(360_000), chunk_ms=360_000)
+            items.append(driver.send("input_audio_buffer.commit")[0]["item_id"])
+        first, second = (driver.send("conversation.item.retrieve", item_id=item_id)[0]["item"] for item_id in items)
+        assert "audio" not in first["content"][0]
+        assert "audio" in second["content"][0]
+
+    def test_an_endless_answer_keeps_its_length_and_not_its_audio(self, driver: Any, silence: Any) -> None:
+        response, _ = driver.respond()
+        driver.speak(response, ms=700_000)
+        item_id = response.output[0].id
+        (retrieved,) = driver.send("conversation.item.retrieve", item_id=item_id)
+        assert "audio" not in retrieved["item"]["content"][0]
+        events = driver.send("conversation.item.truncate", item_id=item_id, content_index=0, audio_end_ms=700_001)
+        assert "700000ms is already shorter" in driver.error(events)["message"]
+
     def test_unknown_items(self, driver: Any) -> None:
         error = driver.error(driver.send("conversation.item.retrieve", item_id="gone", event_id="q"))
         assert (error["code"], error["event_id"]) == ("item_retrieve_invalid_item_id", "q")

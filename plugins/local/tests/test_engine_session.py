@@ -74,6 +74,11 @@ class TestUpdate:
         assert after["audio"]["output"] == before["audio"]["output"]
         assert after["instructions"] == before["instructions"]
 
+    def test_what_was_sent_before_stays_as_it_was(self, driver: Any) -> None:
+        sent = json.dumps(driver.created)
+        driver.update(audio={"input": {"turn_detection": {"threshold": 0.9}}, "output": {"voice": "ash"}})
+        assert json.dumps(driver.created) == sent
+
     def test_nested_objects_merge_key_by_key(self, driver: Any) -> None:
         driver.update(audio={"input": {"turn_detection": {"type": "server_vad", "threshold": 0.7}}})
         (updated,) = driver.update(audio={"input": {"turn_detection": {"silence_duration_ms": 600}}})

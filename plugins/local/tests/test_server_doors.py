@@ -265,6 +265,13 @@ class TestClientSecrets:
             assert (wrong.status_code, wrong.json()["error"]["type"]) == (405, "invalid_request_error")
 
 
+class Endless:
+    """Speaks for a quarter of an hour at once."""
+
+    def synthesize(self, text: str, *, voice: str, speed: float) -> bytes:
+        return bytes(900_000 * 48)
+
+
 class TestListening:
     @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "example.org"])
     def test_other_machines_need_an_explicit_word(self, host: str) -> None:
@@ -289,3 +296,22 @@ class TestListening:
                     await client.socket.wait_closed()
                 assert [connection.closed for connection in server.connections] == [True, True]
                 await stuck.wait_closed()
+
+    async def test_the_server_stops_when_a_client_does_not_read(self, local_server: Any, dial: Any) -> None:
+        async with (
+            local_server(synthesizer=Endless()) as server,
+            dial(server.url + MODEL, compression=None) as client,
+        ):
+            await client.send("response.create")
+            client.socket.transport.pause_reading()
+            record = await server.connection()
+            await record.sent_event("response.output_audio.delta")
+            sent = -1
+            while sent < len(record.sent):
+                sent = len(record.sent)
+                for _ in range(500):
+                    await asyncio.sleep(0)
+            assert "response.done" not in {event["type"] for event in record.sent}
+            async with asyncio.timeout(5):
+                await server.__aexit__(None, None, None)
+            client.socket.transport.abort()

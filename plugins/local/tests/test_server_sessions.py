@@ -292,6 +292,25 @@ class Unsound:
         return 7
 
 
+class Pondering:
+    """A responder that never comes to an answer."""
+
+    def __init__(self) -> None:
+        self.began = asyncio.Event()
+        self.given_up = asyncio.Event()
+
+    def phrases(self, context: ResponseContext) -> Sequence[str]:
+        return []
+
+    async def respond(self, context: ResponseContext) -> Reply:
+        self.began.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            self.given_up.set()
+        return []
+
+
 class Counting(ToneSynthesizer):
     """Counts the sentences that it was asked for."""
 
@@ -345,6 +364,16 @@ class TestParts:
             await client.until("response.done")
         assert responder.contexts[0].items[0]["content"][0]["transcript"] == "at last"
 
+    async def test_a_cancelled_responder_is_stopped(self, local_server: Any, dial: Any) -> None:
+        responder = Pondering()
+        async with local_server(responder=responder) as server, dial(server.url + MODEL) as client:
+            await client.send("response.create")
+            await responder.began.wait()
+            await client.send("response.cancel")
+            assert (await client.until("response.done"))["response"]["status"] == "cancelled"
+            async with asyncio.timeout(20):
+                await responder.given_up.wait()
+
     async def test_a_part_that_breaks_its_protocol_ends_the_session_audibly(
         self, local_server: Any, dial: Any, speech: Any, silence: Any, caplog: pytest.LogCaptureFixture
     ) -> None:
@@ -362,8 +391,9 @@ class TestParts:
             services = Services(StubResponder("Yes. " * 500), PhraseRecognizer(), voice, executor, 0)
             session = asyncio.create_task(Session(Engine(), Clogged(channel), services, seconds=60).run())
             await channel.over.wait()
-            for _ in range(2000):
-                await asyncio.sleep(0)
+            for _ in range(300):
+                # The only thread is free again, so whatever was to be spoken by now has been.
+                await asyncio.get_running_loop().run_in_executor(executor, bool)
             assert voice.sentences < 100
             session.cancel()
             with pytest.raises(asyncio.CancelledError):

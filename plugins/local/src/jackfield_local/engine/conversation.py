@@ -77,6 +77,8 @@ class Item:
         """Return the item as `conversation.item.retrieved` carries it."""
         wire = self.to_wire()
         for index, recording in self.recordings.items():
+            if not recording.data:
+                continue
             wire["content"][index]["audio"] = pybase64.b64encode(bytes(recording.data)).decode()
         return wire
 
