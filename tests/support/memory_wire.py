@@ -82,6 +82,7 @@ class FarEnd:
         self._idle = asyncio.Event()
         self._flowing = asyncio.Event()
         self._flowing.set()
+        self._ended: RemoteClosedError | None = None
         self.send({"type": "session.created", "session": {"id": "sess_1", "type": "realtime"}})
 
     @property
@@ -117,12 +118,11 @@ class FarEnd:
 
     def close(self, code: int = 1000, reason: str = "") -> None:
         """Close the connection, after what was sent."""
-        told = RemoteClosedError(f"closed with {code}", code=code, reason=reason, clean=code == 1000)
-        self._inbox.put_nowait(told)
+        self._end(RemoteClosedError(f"closed with {code}", code=code, reason=reason, clean=code == 1000))
 
     def lose(self) -> None:
         """Drop the connection without a word."""
-        self._inbox.put_nowait(RemoteClosedError("connection lost", code=1006, reason=""))
+        self._end(RemoteClosedError("connection lost", code=1006, reason=""))
 
     def stall(self) -> None:
         """Accept nothing until `flow`."""
@@ -132,8 +132,15 @@ class FarEnd:
         """Accept client events again."""
         self._flowing.set()
 
+    def _end(self, end: RemoteClosedError) -> None:
+        self._inbox.put_nowait(end)
+        self._ended = end
+        self._flowing.set()
+
     async def take(self, frame: bytes) -> None:
         await self._flowing.wait()
+        if self._ended is not None:
+            raise self._ended
         event = json.loads(frame)
         self.frames.append(event)
         self._news.set()
