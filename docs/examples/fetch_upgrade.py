@@ -10,6 +10,7 @@ aiohttp. In a worker, `fetch` and its WebSocket are there already.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sys
 from collections.abc import Callable, Mapping
 from types import SimpleNamespace
@@ -120,6 +121,7 @@ class WorkerSocket:
         self._socket = socket
         self._listeners: dict[str, list[Callable[[Any], None]]] = {"message": [], "close": []}
         self._outgoing: asyncio.Queue[str | None] = asyncio.Queue()
+        self._goodbye: tuple[int, str] | None = None
         self._running: asyncio.Task[None] | None = None
 
     def add_event_listener(self, kind: str, listener: Callable[[Any], None]) -> None:
@@ -136,6 +138,7 @@ class WorkerSocket:
 
     def close(self, code: int, reason: str) -> None:
         """Close after what was sent."""
+        self._goodbye = (code, reason)
         self._outgoing.put_nowait(None)
 
     async def _run(self) -> None:
@@ -143,14 +146,17 @@ class WorkerSocket:
             writing = tasks.create_task(self._write())
             async for message in self._socket:
                 self._tell("message", SimpleNamespace(data=message.data))
-            writing.cancel()
-            code = self._socket.close_code or 1006
-            self._tell("close", SimpleNamespace(code=code, reason="", was_clean=code != 1006))
+            if self._goodbye is None:
+                writing.cancel()
+        code = self._socket.close_code or 1006
+        self._tell("close", SimpleNamespace(code=code, reason="", was_clean=code != 1006))
 
     async def _write(self) -> None:
-        while (text := await self._outgoing.get()) is not None:
-            await self._socket.send_str(text)
-        await self._socket.close()
+        with contextlib.suppress(ConnectionError):
+            while (text := await self._outgoing.get()) is not None:
+                await self._socket.send_str(text)
+            code, reason = self._goodbye or (1000, "")
+            await self._socket.close(code=code, message=reason.encode())
 
     def _tell(self, kind: str, event: Any) -> None:
         for listener in self._listeners[kind]:
