@@ -98,12 +98,13 @@ _ADVICE = {
 
 def error_from_payload(payload: Mapping[str, Any], *secrets: str) -> ProviderError | AuthenticationError:
     """Return the typed error for a provider's error object ({type, code, message, param, event_id})."""
+    payload = copied(payload, lambda said: redact(said, *secrets))
     code = _text(payload, "code")
     kind = _text(payload, "type")
     message = _text(payload, "message") or "the far end reported an error without a message"
     classification = classify(code, kind, message)
     advice = _ADVICE.get(code or "")
-    text = redact(f"{code or kind or 'error'}: {message}", *secrets) + (f" Hint: {advice}." if advice else "")
+    text = f"{code or kind or 'error'}: {message}" + (f" Hint: {advice}." if advice else "")
     if code in _AUTHENTICATION or (code is None and "authentication" in message.lower()):
         return AuthenticationError(text)
     return ProviderError(
@@ -113,7 +114,7 @@ def error_from_payload(payload: Mapping[str, Any], *secrets: str) -> ProviderErr
         param=_text(payload, "param"),
         event_id=_text(payload, "event_id"),
         classification=classification,
-        payload=copied(payload, lambda said: redact(said, *secrets)),
+        payload=dict(payload),
     )
 
 
