@@ -1,0 +1,224 @@
+"""Conversations with a server that behaves like the provider: turns, interruptions, function calls, history."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from jackfield.transport import RealtimeTransportLayer, items
+from jackfield_local import LocalServer
+from support.far_end import PATIENCE
+from support.responder import ANSWER, quiet_server
+from support.subjects import Subject
+
+WEATHER = {
+    "type": "function",
+    "name": "get_weather",
+    "description": "Weather in a city.",
+    "parameters": {"type": "object", "properties": {"city": {"type": "string"}}},
+}
+
+
+@pytest.fixture
+async def server(nothing_is_left: None) -> AsyncIterator[LocalServer]:
+    async with quiet_server() as server:
+        yield server
+
+
+async def turn(events: AsyncIterator[Any]) -> list[Any]:
+    """Return the events up to the end of the turn."""
+    told = []
+    async with asyncio.timeout(PATIENCE):
+        async for event in events:
+            told.append(event)
+            if event.type == "turn_done":
+                return told
+    raise AssertionError(f"the connection ended before the turn did: {told}")
+
+
+def spoken(told: list[Any]) -> str:
+    return "".join(event.delta for event in told if event.type == "audio_transcript_delta")
+
+
+def audio_of(told: list[Any]) -> bytes:
+    return b"".join(event.data for event in told if event.type == "audio")
+
+
+async def user_item(transport: RealtimeTransportLayer, events: AsyncIterator[Any], text: str) -> Any:
+    """Send a message and return its item as the far end has it."""
+    await transport.send_message(text, trigger_response=False)
+    async with asyncio.timeout(PATIENCE):
+        async for event in events:
+            if event.type == "item_update" and event.item.content == (items.InputText(text=text),):
+                return event.item
+    raise AssertionError("the item never came back")
+
+
+class TestTurns:
+    async def test_a_message_is_answered(self, subject: Subject, server: LocalServer) -> None:
+        async with subject.connected(server) as transport:
+            events = transport.events()
+            await transport.send_message("Hello?")
+            told = await turn(events)
+            assert spoken(told) == ANSWER
+            audio = [event for event in told if event.type == "audio"]
+            if transport.capabilities.audio_out:
+                sent = [event for event in server.connections[0].sent if event["type"] == "response.output_audio.delta"]
+                assert len(audio) == len(sent) > 0
+                assert len(audio_of(told)) > 48_000
+            done = told[-1]
+            assert done.status == "completed" and done.usage.total_tokens > 0
+            assert {event.response_id for event in told if hasattr(event, "response_id")} == {done.response_id}
+
+    async def test_turns_follow_one_another(self, subject: Subject, server: LocalServer) -> None:
+        async with subject.connected(server) as transport:
+            events = transport.events()
+            seen = []
+            for _ in range(3):
+                await transport.send_message("Hello?")
+                seen.append(await turn(events))
+            assert [spoken(told) for told in seen] == [ANSWER] * 3
+            assert len({told[-1].response_id for told in seen}) == 3
+
+    async def test_requests_wait_for_their_turn(self, subject: Subject, server: LocalServer) -> None:
+        async with subject.connected(server) as transport:
+            events = transport.events()
+            for number in range(3):
+                await transport.request_response({"metadata": {"number": str(number)}})
+            for _ in range(3):
+                assert "error" not in [event.type for event in await turn(events)]
+            asked = [event for event in server.connections[0].received if event["type"] == "response.create"]
+            assert [event["response"]["metadata"]["number"] for event in asked] == ["0", "1", "2"]
+
+    async def test_audio_by_hand(self, subject: Subject, server: LocalServer) -> None:
+        config = {"turn_detection": None, "output_modalities": ["text"]}
+        async with subject.connected(server, initial_session_config=config) as transport:
+            if not transport.capabilities.audio_in:
+                pytest.skip("its audio does not pass through us")
+            events = transport.events()
+            for _ in range(10):
+                await transport.send_audio(bytes(4800))
+            await transport.commit_audio()
+            await transport.request_response()
+            told = await turn(events)
+            assert "".join(event.delta for event in told if event.type == "output_text_delta") == ANSWER
+            assert any(getattr(event.item, "role", "") == "user" for event in told if event.type == "item_update")
+
+    async def test_an_empty_commit_is_told_and_breaks_nothing(self, subject: Subject, server: LocalServer) -> None:
+        async with subject.connected(server, initial_session_config={"turn_detection": None}) as transport:
+            events = transport.events()
+            await transport.commit_audio()
+            await transport.send_message("Hello?")
+            assert spoken(await turn(events)) == ANSWER
+
+
+class TestFunctionCalls:
+    async def test_are_answered_by_hand(self, subject: Subject, server: LocalServer) -> None:
+        async with subject.connected(server, initial_session_config={"tools": [WEATHER]}) as transport:
+            events = transport.events()
+            await transport.send_message("What is the weather in Paris?")
+            told = await turn(events)
+            call = next(event for event in told if event.type == "function_call")
+            assert (call.name, json.loads(call.arguments)) == ("get_weather", {"city": "Paris"})
+            await transport.send_function_call_output(call, '{"weather": "sunny"}')
+            told = await turn(events)
+            assert spoken(told) == ANSWER
+            done = [event.item for event in told if event.type == "item_update" and event.item.type == "function_call"]
+            assert [item.output for item in done] == ['{"weather": "sunny"}']
+            assert {item.item_id for item in done} == {call.item_id}
+
+    async def test_without_asking_for_an_answer(self, subject: Subject, server: LocalServer) -> None:
+        async with subject.connected(server, initial_session_config={"tools": [WEATHER]}) as transport:
+            events = transport.events()
+            await transport.send_message("What is the weather in Paris?")
+            call = next(event for event in await turn(events) if event.type == "function_call")
+            await transport.send_function_call_output(call, "sunny", start_response=False)
+            far = server.connections[0]
+            await far.received_event("conversation.item.create", 2)
+            await transport.clear_audio()
+            await far.received_event("input_audio_buffer.clear")
+            assert [event["type"] for event in far.received].count("response.create") == 1
+
+
+class TestInterruption:
+    async def test_stops_what_is_generated(self, subject: Subject, nothing_is_left: None) -> None:
+        async with quiet_server(pace=1) as server, subject.connected(server) as transport:
+            events = transport.events()
+            await transport.send_message("Hello?")
+            async with asyncio.timeout(PATIENCE):
+                async for event in events:
+                    if event.type == "audio":
+                        break
+            await transport.interrupt()
+            told = await turn(events)
+            assert told[-1].status == "cancelled"
+            kinds = [event.type for event in told]
+            assert "audio_interrupted" in kinds
+            assert "audio" not in kinds[kinds.index("audio_interrupted") :]
+            await transport.send_message("Again?")
+            async with asyncio.timeout(PATIENCE):
+                async for event in events:
+                    if event.type == "audio":
+                        break
+
+    async def test_of_nothing_sends_nothing(self, subject: Subject, server: LocalServer) -> None:
+        async with subject.connected(server) as transport:
+            await transport.interrupt()
+            await transport.clear_audio()
+            far = server.connections[0]
+            await far.received_event("input_audio_buffer.clear")
+            assert [event["type"] for event in far.received] == ["input_audio_buffer.clear"]
+
+
+class TestHistory:
+    async def test_is_edited_to_what_is_wanted(self, subject: Subject, server: LocalServer) -> None:
+        async with subject.connected(server) as transport:
+            if not transport.capabilities.history:
+                pytest.skip("it can't edit the history")
+            events = transport.events()
+            one = await user_item(transport, events, "one")
+            two = await user_item(transport, events, "two")
+            new = items.UserMessageItem(item_id="item_new", content=(items.InputText(text="new"),), status="completed")
+            await transport.reset_history([one, two], [new, two])
+            deleted, added = [], []
+            async with asyncio.timeout(PATIENCE):
+                async for event in events:
+                    if event.type == "item_deleted":
+                        deleted.append(event.item_id)
+                    elif event.type == "item_update":
+                        added.append((event.item.item_id, event.after))
+                        if event.item.item_id == "item_new":
+                            break
+            assert deleted == [one.item_id]
+            assert added[-1] == ("item_new", None)
+
+
+class TestConfig:
+    async def test_is_changed_while_connected(self, subject: Subject, server: LocalServer) -> None:
+        async with subject.connected(server, initial_session_config={"instructions": "First"}) as transport:
+            updated: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+            transport.on("*", lambda event: updated.set_result(event) if event["type"] == "session.updated" else None)
+            await transport.update_session_config({"voice": "ash", "inputAudioFormat": "g711_ulaw"})
+            async with asyncio.timeout(PATIENCE):
+                session = (await updated)["session"]
+            assert session["instructions"] == "First"
+            assert session["audio"]["output"]["voice"] == "ash"
+            assert session["audio"]["input"]["format"] == {"type": "audio/pcmu"}
+
+    async def test_that_is_refused_is_told(self, subject: Subject, server: LocalServer) -> None:
+        async with subject.connected(server) as transport:
+            refused: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+            transport.on("error", lambda event: refused.set_result(event.error))
+            await transport.update_session_config({"bogus": True})
+            async with asyncio.timeout(PATIENCE):
+                error = await refused
+            assert (error.code, error.param, error.classification) == (
+                "unknown_parameter",
+                "session.bogus",
+                "rejected",
+            )
+            assert transport.status == "connected"
