@@ -156,6 +156,7 @@ class Connection:
             self.ready.set_result(None)
 
     def _end(self, closed: RemoteClosedError) -> None:
+        closed.reason = redact(closed.reason, *self._wire.secrets)
         self.ended_by = closed
         if not self.ready.done():
             self.ready.set_exception(self.protocol.closed(closed.code, closed.reason) or closed)
