@@ -210,3 +210,17 @@ class TestWhatCannotBeSent:
             await transport.clear_audio()
             await far.expect("input_audio_buffer.clear")
             assert far.types() == ["input_audio_buffer.clear"]
+
+    async def test_takes_no_turn(self, subject: Subject) -> None:
+        async with FarEnd() as far_end, subject.pair(far_end) as (transport, far):
+            odd = {"metadata": {"value": object()}}
+            for send in (
+                transport.request_response(odd),
+                transport.send_event({"type": "response.create", "response": odd}),
+                transport.send_message({"content": [{"type": "input_text", "text": "x", "odd": object()}]}),
+            ):
+                with pytest.raises(ConfigurationError, match="JSON"):
+                    await send
+            await transport.request_response()
+            await far.expect("response.create")
+            assert far.types() == ["response.create"]

@@ -39,7 +39,9 @@ from .connection import Connection
 from .interruption import BargeIn
 from .protocol import OpenAIRealtimeProtocol
 from .sequencer import Watchdog
+from .session_payload import response_payload
 from .wire import Wire
+from .wire_items import message_to_wire
 
 __all__ = ["OpenAIRealtimeTransport"]
 
@@ -247,11 +249,15 @@ class OpenAIRealtimeTransport:
     async def send_event(self, event: Mapping[str, Any]) -> None:
         """Send a raw client event; `response.create` waits for its turn."""
         connection = self._live()
+        if event.get("type") == "response.create":
+            encode(event)  # or it would take a turn and never be sent
         await connection.send(connection.protocol.event(event))
 
     async def send_message(self, message: UserMessage, *, trigger_response: bool = True) -> None:
         """Send what the user wrote or showed."""
         connection = self._live()
+        if not isinstance(message, str):
+            encode(message_to_wire(message))  # or the response would take a turn, and not be asked for
         await connection.send(connection.protocol.message(message, trigger_response=trigger_response))
 
     async def add_image(self, image: str, *, detail: str | None = None, trigger_response: bool = True) -> None:
@@ -282,6 +288,8 @@ class OpenAIRealtimeTransport:
     async def request_response(self, response: Mapping[str, Any] | None = None) -> None:
         """Ask for a response; it waits for its turn."""
         connection = self._live()
+        if response is not None:
+            encode(response_payload(response))  # or it would take a turn and never be sent
         await connection.send(connection.protocol.request_response(response))
 
     async def update_session_config(self, config: Mapping[str, Any]) -> None:
