@@ -217,7 +217,7 @@ class TestWhatCannotBeSent:
             for send in (
                 transport.request_response(odd),
                 transport.send_event({"type": "response.create", "response": odd}),
-                transport.send_message({"content": [{"type": "input_text", "text": "x", "odd": object()}]}),
+                transport.send_message("half a character: \ud83d"),
             ):
                 with pytest.raises(ConfigurationError, match="JSON"):
                     await send

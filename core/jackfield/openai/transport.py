@@ -256,8 +256,7 @@ class OpenAIRealtimeTransport:
     async def send_message(self, message: UserMessage, *, trigger_response: bool = True) -> None:
         """Send what the user wrote or showed."""
         connection = self._live()
-        if not isinstance(message, str):
-            encode(message_to_wire(message))  # or the response would take a turn, and not be asked for
+        encode(message_to_wire(message))  # or the response to it would take a turn and never be asked for
         await connection.send(connection.protocol.message(message, trigger_response=trigger_response))
 
     async def add_image(self, image: str, *, detail: str | None = None, trigger_response: bool = True) -> None:
