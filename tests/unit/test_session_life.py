@@ -130,6 +130,8 @@ class TestEntering:
             with pytest.raises(ConnectRefusedError) as caught:
                 await session.enter()
             assert caught.value is refusal
+            with pytest.raises(ConnectRefusedError):
+                await rest(session)
             told.clear()
             # The transport is free for another, and the session that failed hears nothing of it.
             wire.refusal = None
@@ -142,7 +144,10 @@ class TestEntering:
         wire = MemoryWire(polite=False)
         transport = memory_transport(wire)
         async with no_leaks():
-            entering = asyncio.create_task(RealtimeSession(RealtimeAgent("A"), transport=transport).enter())
+            session = RealtimeSession(RealtimeAgent("A"), transport=transport)
+            told: list[Any] = []
+            session.on("raw_model_event", told.append)
+            entering = asyncio.create_task(session.enter())
             far = await wire.dialled()
             await far.received("session.update")
             entering.cancel()
@@ -150,6 +155,12 @@ class TestEntering:
                 await entering
             assert far.gone.is_set()
             assert transport.status == "disconnected"
+            await rest(session)
+            told.clear()
+            await transport.connect()
+            await wire.far_ends[1].heard()
+            await transport.close()
+            assert told == []
 
     async def test_close_meanwhile_aborts_it(self) -> None:
         wire = MemoryWire(polite=False)
