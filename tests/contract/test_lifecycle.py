@@ -151,8 +151,9 @@ class TestConnect:
     async def test_cancelling_it_leaves_a_transport_that_connects(self, subject: Subject) -> None:
         async with FarEnd(mute_forever) as far_end:
             transport = subject.make(far_end)
-            attempt = asyncio.create_task(transport.connect(**subject.where(far_end)))
+            attempt = asyncio.create_task(transport.connect(**subject.where(far_end, initial_session_config=CONFIG)))
             far = await far_end.connection()
+            await far.expect("session.update")
             attempt.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await attempt
@@ -166,8 +167,8 @@ class TestConnect:
     async def test_cancelling_it_again_and_again_is_no_worse(self, subject: Subject) -> None:
         async with FarEnd(mute_forever) as far_end:
             transport = subject.make(far_end)
-            attempt = asyncio.create_task(transport.connect(**subject.where(far_end)))
-            await far_end.connection()
+            attempt = asyncio.create_task(transport.connect(**subject.where(far_end, initial_session_config=CONFIG)))
+            await (await far_end.connection()).expect("session.update")
             closing = []
             for _ in range(20):
                 attempt.cancel()
@@ -223,8 +224,8 @@ class TestClose:
     async def test_during_connect_aborts_it(self, subject: Subject) -> None:
         async with FarEnd(mute_forever) as far_end:
             transport = subject.make(far_end)
-            attempt = asyncio.create_task(transport.connect(**subject.where(far_end)))
-            await far_end.connection()
+            attempt = asyncio.create_task(transport.connect(**subject.where(far_end, initial_session_config=CONFIG)))
+            await (await far_end.connection()).expect("session.update")
             await asyncio.gather(transport.close(), transport.close())
             assert transport.status == "disconnected"
             with pytest.raises(ConnectAbortedError, match=r"close\(\)"):

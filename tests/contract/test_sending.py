@@ -178,6 +178,20 @@ class TestBackpressure:
             assert {type(result) for result in results} <= {NotConnectedError, type(None)}
             assert isinstance(results[-1], NotConnectedError)
 
+    async def test_closing_frees_who_waits_for_a_group(self, subject: Subject) -> None:
+        async with FarEnd() as far_end:
+            transport = subject.make(far_end, close_timeout=0.05)
+            await transport.connect(**subject.where(far_end))
+            (await far_end.connection()).stall()
+            waiting = asyncio.create_task(transport.send_message("x" * 16 * MEGABYTE))
+            for _ in range(100):
+                await asyncio.sleep(0)
+            assert not waiting.done()
+            await transport.close()
+            async with asyncio.timeout(PATIENCE):
+                with pytest.raises(NotConnectedError):
+                    await waiting
+
     @pytest.mark.parametrize("senders", [1, 3])
     async def test_the_far_ends_end_frees_who_waits(self, subject: Subject, senders: int) -> None:
         async with FarEnd() as far_end, subject.pair(far_end) as (transport, far):

@@ -14,6 +14,7 @@ from jackfield.transport import (
     ConnectAbortedError,
     ConnectOptions,
     ConnectTimeoutError,
+    NotConnectedError,
     RemoteClosedError,
     TransportCapabilities,
     TransportError,
@@ -202,3 +203,31 @@ async def test_a_wire_that_can_not_even_be_closed(fault: Fault) -> None:
     async with asyncio.timeout(PATIENCE):
         await transport.close()
     assert transport.status == "disconnected"
+
+
+async def test_closing_frees_a_sender_whose_frame_is_on_its_way_behind_another() -> None:
+    line = Line()
+    transport = make(line)
+    await transport.connect()
+    first = asyncio.Event()
+    faults = iter([first.wait, hang])
+
+    async def block() -> None:
+        line.at = line.calls + 1
+        await next(faults)()
+
+    line.at, line.fault = line.calls + 1, block
+    senders = [asyncio.create_task(transport.send_event({"type": "x.numbered", "n": n})) for n in range(3)]
+    for _ in range(10):
+        await asyncio.sleep(0)
+    first.set()
+    await senders[0]
+    for _ in range(10):
+        await asyncio.sleep(0)
+    assert not senders[1].done()
+    line.fault = None
+    await transport.close()
+    async with asyncio.timeout(PATIENCE):
+        for sender in senders[1:]:
+            with pytest.raises(NotConnectedError):
+                await sender

@@ -16,6 +16,7 @@ from jackfield.transport import (
     create_transport,
 )
 from support.far_end import PATIENCE, FarEnd, tcp_server
+from support.leaks import no_leaks
 from support.proxy import connect_proxy
 from support.tls import make_contexts
 
@@ -100,18 +101,20 @@ class TestProxy:
     async def test_one_that_hangs(self, wire: str) -> None:
         async with FarEnd() as far_end, connect_proxy(hangs=True) as proxy:
             transport = create_transport("websocket", wire=wire, proxy=proxy.url)
-            with pytest.raises(ConnectTimeoutError):
-                await transport.connect(url=far_end.url, api_key=KEY, timeout=0.05)
+            async with no_leaks():  # and not only when the proxy has gone as well
+                with pytest.raises(ConnectTimeoutError):
+                    await transport.connect(url=far_end.url, api_key=KEY, timeout=0.05)
 
     async def test_cancelling_while_it_hangs(self, wire: str) -> None:
         async with FarEnd() as far_end, connect_proxy(hangs=True) as proxy:
             transport = create_transport("websocket", wire=wire, proxy=proxy.url)
-            attempt = asyncio.create_task(transport.connect(url=far_end.url, api_key=KEY))
-            async with asyncio.timeout(PATIENCE):
-                await proxy.reached.wait()
-            attempt.cancel()
-            with pytest.raises(asyncio.CancelledError):
-                await attempt
+            async with no_leaks():
+                attempt = asyncio.create_task(transport.connect(url=far_end.url, api_key=KEY))
+                async with asyncio.timeout(PATIENCE):
+                    await proxy.reached.wait()
+                attempt.cancel()
+                with pytest.raises(asyncio.CancelledError):
+                    await attempt
 
     async def test_one_that_is_not_there(self, wire: str) -> None:
         async with connect_proxy() as proxy:
@@ -197,8 +200,9 @@ class TestTls:
 
         async with tcp_server(handle) as port:
             transport = create_transport("websocket", wire=wire)
-            with pytest.raises(ConnectTimeoutError):
-                await transport.connect(url=f"wss://127.0.0.1:{port}/", api_key=KEY, timeout=0.05)
+            async with no_leaks():
+                with pytest.raises(ConnectTimeoutError):
+                    await transport.connect(url=f"wss://127.0.0.1:{port}/", api_key=KEY, timeout=0.05)
 
 
 async def test_a_machine_that_has_no_such_address(wire: str) -> None:
