@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import struct
+import sys
 from typing import Any
 
 import pytest
@@ -328,3 +329,10 @@ async def test_a_close_without_a_code(wire: str) -> None:
 async def test_a_wire_that_does_not_exist() -> None:
     with pytest.raises(ConfigurationError, match="picows"):
         create_transport("websocket", wire="tincan")
+
+
+async def test_a_wire_that_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "jackfield_transports.websocket.picows_dialer", raising=False)
+    monkeypatch.setitem(sys.modules, "picows", None)
+    with pytest.raises(ConfigurationError, match=r"jackfield\[fast\]"):
+        create_transport("websocket", wire="picows")
