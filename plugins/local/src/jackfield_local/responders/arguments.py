@@ -33,7 +33,7 @@ _SLOT_BY_NAME = (
     (("language",), "language"),
     (("food", "dish", "meal"), "food"),
 )
-_PREPOSITION_BY_SLOT = {"city": "in", "country": "in", "time": "at", "number": "for", "date": "for", "name": "for"}
+_PREPOSITION_BY_SLOT = {"city": "in", "country": "in", "time": "at", "name": "for"}
 _NEGATIONS = frozenset({"no", "not", "off", "without", "don't", "never"})
 _EXAMPLES = re.compile(r"\b(?:such as|like|e\.g\.|for example|one of|either)\b:?\s+(?P<list>[^.;()]+)", re.IGNORECASE)
 
@@ -59,9 +59,16 @@ class Parameter:
             return "{" + self.slot + "}"
         return gap(self.examples) if self.examples else "{anything}"
 
-    def preposition(self) -> str:
-        """Return the word that comes before its value when one asks for it."""
-        return _PREPOSITION_BY_SLOT.get(self.slot or "", "of the" if self.examples else "for")
+    def asked(self) -> str:
+        """Return how its value is told in a sentence: "in {city}", "at {time}", "{when}"."""
+        if self.slot == "date":
+            return "{when}"
+        if self.slot in {"code", "phone"}:
+            return self.gap()
+        if self.kind in {"integer", "number"}:
+            return f"for {self.gap()} {self.name.replace('_', ' ')}"
+        preposition = _PREPOSITION_BY_SLOT.get(self.slot or "", "of the" if self.examples else "for")
+        return f"{preposition} {self.gap()}"
 
     def question(self) -> str:
         """Return how to ask for it."""

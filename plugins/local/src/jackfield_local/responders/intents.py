@@ -100,17 +100,32 @@ class Intent:
                     found += [f"I have a question about my {form}", f"I have a question about {form}"]
                     found += [f"I have a problem with my {form}", f"I want a {form}", f"I need help with my {form}"]
             return found
-        gaps = "".join(f"[ {parameter.preposition()} {parameter.gap()}]" for parameter in self.parameters[:3])
-        return [
+        gaps = "".join(f"[ {parameter.asked()}]" for parameter in self.parameters[:3])
+        found = [
             f"What is the {topic}[ like]{gaps}?",
             f"What are the {topic}{gaps}?",
             f"What's the {topic}{gaps}?",
             f"How is the {topic}{gaps}?",
+            f"Where is my {topic}{gaps}?",
             f"Tell me the {topic}{gaps}[ please]",
             f"{topic}{gaps}[ please]",
-            f"{escape(' '.join(words(self.name.replace('_', ' '))))}{gaps}[ please]",
-            *(f"[The ]{parameter.gap()}[ please]" for parameter in self.parameters if parameter.required),
         ]
+        if self.parameters:  # "the weather in Rome and in Berlin"
+            first = self.parameters[0]
+            found.append(f"What is the {topic} {first.asked()} and {first.asked()}?")
+        if self.verb:
+            asked = f"{self.verb}[ the] {topic}{gaps}", f"{self.verb} a {topic}{gaps}", f"{self.verb} my {topic}{gaps}"
+            found += [f"{phrase}[ please]" for phrase in asked]
+            found += [f"{polite} {phrase}" for polite in ("Can you", "I'd like to") for phrase in asked[:2]]
+        return found
+
+    @cached_property
+    def verb(self) -> str:
+        """The verb that begins its name, as it is said: "look up", "book"."""
+        parts = [word for part in self.name.split("_") for word in words(part)]
+        if len(parts) <= len(self.topic):
+            return parts[0] if len(parts) > 1 and parts == self.topic else ""
+        return " ".join(parts[: len(parts) - len(self.topic)]).replace("lookup", "look up")
 
 
 def intents_of(tools: Sequence[Mapping[str, Any]]) -> list[Intent]:

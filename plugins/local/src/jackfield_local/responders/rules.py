@@ -33,7 +33,13 @@ class RuleResponder:
 
     def phrases(self, context: ResponseContext) -> Sequence[str]:
         """Return utterances that can be acted on in `context`."""
-        tools = [phrase for intent in intents_of(context.tools) for phrase in intent.phrases()]
+        intents = intents_of(context.tools)
+        tools = [phrase for intent in intents for phrase in intent.phrases()]
+        asked = self._asked(intents, [*context.items, {"role": "user"}])
+        if asked is not None:
+            question = _last_text(context.items, "assistant")
+            awaited = [one for one in asked[0].parameters if one.question() == question]
+            tools += [f"[{lead} ]{one.gap()}[ please]" for one in awaited for lead in ("the", "for", "in")]
         talk = [phrase for entry in SMALL_TALK for phrase in entry.phrases]
         return [*tools, *talk, _WHAT_CAN_YOU_DO, *_SAY_AGAIN, _COUNT]
 
