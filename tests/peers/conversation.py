@@ -79,17 +79,17 @@ class Turn:
 
 TURNS: Final[dict[str, Turn]] = {
     "question": Turn(
-        "what are your opening hours",
+        "What are your opening hours",
         "We are open from eight in the morning until six in the evening, from Monday to Friday. "
         "On Saturday we open at nine and close at noon. On Sunday we are closed.",
     ),
-    "tool": Turn("what is the weather in paris", "They tell me that it is sunny in Paris."),
+    "tool": Turn("What is the weather in Paris", "They tell me that it is sunny in Paris."),
     "story": Turn(
-        "tell me a long story",
+        "Tell me a long story",
         "Once upon a time there was a lighthouse keeper who could not sleep. " * 12,
         cut=True,
     ),
-    "thanks": Turn("thank you very much", "You are welcome."),
+    "thanks": Turn("Thank you very much", "You are welcome."),
 }
 
 
