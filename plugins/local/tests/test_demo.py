@@ -12,6 +12,8 @@ import sys
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import numpy as np
 import numpy.typing as npt
@@ -20,8 +22,10 @@ from attrs import frozen
 
 from jackfield.audio import read_wav
 from jackfield.cli import main
+from jackfield_local import serve_in_thread
 from jackfield_local.demo.errors import DemoError
-from jackfield_local.demo.server_process import run_server
+from jackfield_local.demo.place import local_place
+from jackfield_local.demo.server_process import RunningServer, run_server
 
 RATE = 24_000
 ENTRY = re.compile(r"^(\d\d):(\d\d)\.(\d)  (.{11})(.*)$")
@@ -36,9 +40,9 @@ def command(*options: str) -> list[str]:
     return [sys.executable, "-m", "jackfield", "demo", *options]
 
 
-def environment(cache: Path) -> dict[str, str]:
+def environment() -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("OPENAI_", "AZURE_"))}
-    return {**kept, "XDG_CACHE_HOME": str(cache), "PYTHONUTF8": "1"}
+    return {**kept, "PYTHONUTF8": "1"}
 
 
 @frozen
@@ -86,7 +90,7 @@ def demo(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     out = tmp_path_factory.mktemp("demo")
     done = subprocess.run(
         command("--fast", "--transport", request.param, "--out", str(out)),
-        env=environment(out),
+        env=environment(),
         capture_output=True,
         text=True,
         timeout=110,
@@ -175,7 +179,7 @@ def running(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
     """A demo in realtime, in the midst of the conversation."""
     process = subprocess.Popen(
         command("--out", str(tmp_path)),
-        env=environment(tmp_path),
+        env=environment(),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -214,6 +218,37 @@ class TestNothingStaysBehind:
             running.kill()
             with contextlib.suppress(ConnectionResetError):
                 assert to_server.recv(1) == b""
+
+
+class TestElsewhere:
+    @needs_speech
+    def test_another_server_is_talked_to_by_its_address(
+        self, capsys: pytest.CaptureFixture[str], tmp_path: Path
+    ) -> None:
+        with serve_in_thread(api_key="its key", pace=0.0) as server:
+            url = f"{server.url}?model=gpt-realtime"
+            code = main(["demo", "--fast", "--out", str(tmp_path), "--url", url, "--api-key", "its key"])
+            assert len(server.connections) == 1
+        assert code == 0, capsys.readouterr()
+        assert f"with {url}" in capsys.readouterr().out
+
+    @needs_speech
+    def test_what_a_transport_needs_beyond_that_is_an_option(
+        self, capsys: pytest.CaptureFixture[str], tmp_path: Path
+    ) -> None:
+        with serve_in_thread(api_key="its key", pace=0.0) as server:
+            options = ["--option", f"endpoint={server.azure_endpoint}", "--option", "deployment=voice"]
+            options += ["--transport", "azure", "--api-key", "its key"]
+            code = main(["demo", "--fast", "--out", str(tmp_path), *options])
+            assert [connection.query["model"] for connection in server.connections] == ["voice"]
+        assert code == 0, capsys.readouterr()
+
+    def test_a_transport_that_nobody_knows_gets_the_url_and_the_key(self) -> None:
+        server = SimpleNamespace(url="ws://127.0.0.1:1/v1/realtime", azure_endpoint="http://127.0.0.1:1")
+        place = local_place("carrier-pigeon", cast("RunningServer", server), "its key")
+        assert place.connect == {"url": "ws://127.0.0.1:1/v1/realtime?model=gpt-realtime", "api_key": "its key"}
+        assert place.options == {}
+        assert "its key" not in repr(place)
 
 
 class TestFailures:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jackfield.audio import AudioFormat, RealtimePlaybackTracker, read_wav
-from jackfield_local.demo.caller import CallerMicrophone, cache_directory, spoken_line, trimmed
+from jackfield_local.demo.caller import CallerMicrophone, spoken_line, trimmed
 from jackfield_local.demo.errors import DemoError
 from jackfield_local.demo.speaker import Speaker
 
@@ -141,28 +141,14 @@ class TestMicrophone:
         assert trimmed(bytes(500 * MS)) == b""
         assert trimmed(b"") == b""
 
-    def test_a_line_is_spoken_once_and_kept_as_wav(self, tmp_path: Path) -> None:
-        spoken: list[tuple[str, str]] = []
+    def test_a_line_is_a_wav_file(self, tmp_path: Path) -> None:
+        path = tmp_path / "line.wav"
+        told: list[tuple[str, str]] = []
 
         def speak(text: str, voice: str) -> bytes:
-            spoken.append((text, voice))
+            told.append((text, voice))
             return bytes(100 * MS) + tone(200, 3000)
 
-        for _ in range(2):
-            assert spoken_line("Hello.", "verse", speak, tmp_path / "kept") == tone(200, 3000)
-        assert spoken == [("Hello.", "verse")]
-        (file,) = (tmp_path / "kept").iterdir()
-        assert read_wav(file) == (tone(200, 3000), 24_000, 1)
-        spoken_line("Hello.", "alloy", speak, tmp_path / "kept")
-        assert spoken[-1] == ("Hello.", "alloy")
-
-    def test_a_broken_file_is_made_anew(self, tmp_path: Path) -> None:
-        spoken_line("Hello.", "verse", lambda *_: tone(200, 3000), tmp_path)
-        (file,) = tmp_path.iterdir()
-        file.write_bytes(b"RIFF")
-        assert spoken_line("Hello.", "verse", lambda *_: tone(200, 3000), tmp_path) == tone(200, 3000)
-        assert read_wav(file)[0] == tone(200, 3000)
-
-    def test_the_cache_is_where_the_user_says(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-        monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-        assert cache_directory() == tmp_path / "jackfield" / "demo"
+        assert spoken_line("Hello.", "verse", speak, path) == tone(200, 3000)
+        assert told == [("Hello.", "verse")]
+        assert read_wav(path) == (tone(200, 3000), 24_000, 1)

@@ -1,58 +1,30 @@
-"""The caller: his lines as speech, kept as WAV files, and the microphone that sends them in the midst of silence."""
+"""The caller: his lines as speech, in WAV files too, and the microphone that sends them in the midst of silence."""
 
 from __future__ import annotations
 
-import hashlib
-import os
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
-from jackfield.audio import WavError, read_wav, write_wav
+from jackfield.audio import write_wav
 
-__all__ = ["CallerMicrophone", "cache_directory", "spoken_line", "trimmed"]
+__all__ = ["CallerMicrophone", "spoken_line", "trimmed"]
 
 _RATE = 24_000
 _BYTES_PER_MS = 48
 _FRAME_MS = 10
-_QUIET = 120.0
-"""Quieter than this (root mean square of 16-bit samples; -49 dBFS) isn't speech."""
+_QUIET = 20.0
+"""Quieter than this (root mean square of 16-bit samples; -64 dBFS) isn't speech."""
 
 
-def cache_directory() -> Path:
-    """Return where lines that were spoken once are kept: XDG_CACHE_HOME, or what the system has for it."""
-    if base := os.environ.get("XDG_CACHE_HOME"):
-        return Path(base) / "jackfield" / "demo"
-    home = Path.home()
-    if sys.platform == "darwin":
-        return home / "Library" / "Caches" / "jackfield" / "demo"
-    if sys.platform == "win32":
-        return Path(os.environ.get("LOCALAPPDATA", home)) / "jackfield" / "demo"
-    return home / ".cache" / "jackfield" / "demo"
+def spoken_line(text: str, voice: str, speak: Callable[[str, str], bytes], path: Path) -> bytes:
+    """Return `text` as PCM16 mono at 24,000 Hz, without silence around it, and keep it as a WAV file in `path`.
 
-
-def spoken_line(text: str, voice: str, speak: Callable[[str, str], bytes], directory: Path) -> bytes:
-    """Return `text` as PCM16 mono at 24,000 Hz, without silence around it.
-
-    It is read from a WAV file in `directory`; where there is none, `speak(text, voice)` makes the sound, and the file
-    is written for the next time. Raises `OSError` where that can't be done.
+    `speak(text, voice)` makes the sound. Raises `OSError` where the file can't be written.
     """
-    name = hashlib.sha256(f"1\n{voice}\n{text}".encode()).hexdigest()[:16]
-    path = directory / f"{name}.wav"
-    try:
-        pcm, rate, channels = read_wav(path)
-        if (rate, channels) == (_RATE, 1) and pcm:
-            return pcm
-    except (FileNotFoundError, WavError):
-        pass  # not there yet, or broken: made anew below
     pcm = trimmed(speak(text, voice))
-    directory.mkdir(parents=True, exist_ok=True)
-    # Another run may be at it too: whoever is last replaces a whole file by a whole file.
-    draft = directory / f"{name}.{os.getpid()}.part"
-    write_wav(draft, pcm, _RATE)
-    draft.replace(path)
+    write_wav(path, pcm, _RATE)
     return pcm
 
 

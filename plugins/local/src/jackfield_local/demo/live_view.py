@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -84,7 +85,8 @@ class LiveView:
             grid.add_row()
         grid.add_row(Text(at, style=_REMARK), Text(row.who, style=self._style(entry)), text)
         for line in row.below:
-            grid.add_row("", "", Text(line, style=_REMARK))
+            remark = line.lstrip()
+            grid.add_row("", "", Padding(Text(remark, style=_REMARK), (0, 0, 0, len(line) - len(remark))))
         return grid
 
     def _text(self, entry: Entry) -> Text:

@@ -15,7 +15,7 @@ from attrs import field, frozen
 
 from jackfield import RealtimePlaybackTracker, RealtimeSession, create_transport
 from jackfield.audio import StereoRecorder
-from jackfield_local.demo.caller import CallerMicrophone, cache_directory, spoken_line
+from jackfield_local.demo.caller import CallerMicrophone, spoken_line
 from jackfield_local.demo.errors import DemoError
 from jackfield_local.demo.place import Place, local_place
 from jackfield_local.demo.record import Record
@@ -69,8 +69,7 @@ async def perform(chosen: Performance, view: View) -> Report:
     Raises `DemoError`, or another `JackfieldError`, where it breaks off.
     """
     _require_speech(local=_is_local(chosen))
-    speech = await asyncio.to_thread(_speak, chosen.lines)
-    chosen.out.mkdir(parents=True, exist_ok=True)
+    speech = await asyncio.to_thread(_speak, chosen.lines, chosen.out / "caller")
     path = chosen.out / f"demo-{chosen.transport}.wav"
     async with _place(chosen) as (place, server):
         title = f"A spoken conversation over the {chosen.transport} transport{', fast' if chosen.fast else ''}"
@@ -247,11 +246,14 @@ def _require_speech(*, local: bool) -> None:
         )
 
 
-def _speak(lines: Sequence[Line]) -> list[bytes]:
+def _speak(lines: Sequence[Line], directory: Path) -> list[bytes]:
     from jackfield_local.speech import speak_to_pcm
 
     def speak(text: str, voice: str) -> bytes:
         return speak_to_pcm(text, voice=voice)
 
-    directory = cache_directory()
-    return [spoken_line(line.text, CALLER_VOICE, speak, directory) for line in lines]
+    directory.mkdir(parents=True, exist_ok=True)
+    return [
+        spoken_line(line.text, CALLER_VOICE, speak, directory / f"line-{number}.wav")
+        for number, line in enumerate(lines, 1)
+    ]

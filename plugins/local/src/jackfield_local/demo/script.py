@@ -47,7 +47,7 @@ CONVERSATION = (
         answer_has="nine",
     ),
     Line("Tell me about the history of the telephone."),
-    Line("Stop, please.", cuts_in_after_ms=3000.0),
+    Line("Stop, please.", cuts_in_after_ms=4500.0),
     Line("I have a question about my bill.", hands_over_to="Billing"),
     Line("Thank you, goodbye."),
 )
