@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from difflib import get_close_matches
 from typing import Any
 
 from .agent import RealtimeAgent
 from .errors import ConfigurationError
+from .naming import check_names
 from .session import RealtimeSession
 from .transport.layer import RealtimeTransportLayer
 
@@ -42,11 +42,7 @@ class RealtimeRunner:
 
         `model_config` may have api_key, url, headers, call_id, initial_model_settings and playback_tracker.
         """
-        for key in model_config or {}:
-            if key not in _MODEL_CONFIG_KEYS:
-                near = get_close_matches(str(key), _MODEL_CONFIG_KEYS, 1)
-                hint = f"did you mean {near[0]!r}?" if near else f"the keys are {', '.join(_MODEL_CONFIG_KEYS)}"
-                raise ConfigurationError(f"model_config has no key {key!r}: {hint}")
+        check_names("model_config has no key", model_config or {}, _MODEL_CONFIG_KEYS)
         return RealtimeSession(
             self._starting_agent,
             transport=self._transport if isinstance(self._transport, str) else self._transport(),

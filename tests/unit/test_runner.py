@@ -69,7 +69,7 @@ class TestErrors:
             RealtimeRunner(RealtimeAgent("A"), transport=memory_transport(MemoryWire()))  # type: ignore[arg-type]
 
     @pytest.mark.parametrize(
-        ("key", "words"), [("api_kee", "did you mean 'api_key'"), ("zzz", "the keys are api_key, ")]
+        ("key", "words"), [("api_kee", "did you mean 'api_key'"), ("zzz", "known are api_key, ")]
     )
     async def test_an_unknown_key(self, key: str, words: str) -> None:
         with pytest.raises(ConfigurationError, match=words):

@@ -143,7 +143,7 @@ class TestInitialSettings:
         ("config", "words"),
         [
             ({"model_setings": {}}, "did you mean 'model_settings'"),
-            ({"zzz": {}}, "the keys are model_settings"),
+            ({"zzz": {}}, "known are model_settings"),
             ({"model_settings": {"temperature": 0.8}}, "temperature"),
         ],
     )

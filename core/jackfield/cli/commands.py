@@ -15,13 +15,13 @@ from importlib.metadata import EntryPoint
 from typing import Final, Protocol, cast
 
 from jackfield.errors import RegistryError
+from jackfield.naming import nearest_name
 from jackfield.transport.discovery import (
     EntryPointSource,
     describe_error,
     entry_points_by_name,
     installed_entry_points,
     load_entry_point,
-    nearest_name,
     origin_of,
 )
 

@@ -9,13 +9,13 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Mapping
-from difflib import get_close_matches
 from types import TracebackType
 from typing import Any, Literal, Self
 
 from jackfield.agent import RealtimeAgent
 from jackfield.audio.tracker import RealtimePlaybackTracker
 from jackfield.errors import ConfigurationError, ListenerError, NotConnectedError, SessionStateError
+from jackfield.naming import check_names
 from jackfield.run_context import RunContextWrapper
 from jackfield.task_scope import TaskScope
 from jackfield.transport import events as ev
@@ -447,12 +447,7 @@ class RealtimeSession:
 
 def _model_settings(config: Mapping[str, Any] | None) -> dict[str, Any]:
     """Return the settings in a run's configuration."""
-    known = ["model_settings"]
-    for key in config or {}:
-        if key not in known:
-            near = get_close_matches(str(key), known, 1)
-            hint = f"did you mean {near[0]!r}?" if near else f"the keys are {', '.join(known)}"
-            raise ConfigurationError(f"config has no key {key!r}: {hint}")
+    check_names("config has no key", config or {}, ["model_settings"])
     return dict((config or {}).get("model_settings") or {})
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Sequence
-from difflib import get_close_matches
 from importlib import metadata
 from importlib.metadata import EntryPoint
 from typing import TypeAlias
@@ -24,7 +23,6 @@ __all__ = [
     "installed_version",
     "load_entry_point",
     "missing_modules",
-    "nearest_name",
     "origin_of",
 ]
 
@@ -90,13 +88,6 @@ def describe_error(error: BaseException) -> str:
 def missing_modules(names: Iterable[str]) -> list[str]:
     """Return those of `names` (modules, dotted or not) that are not there to be imported. Nothing is imported."""
     return [name for name in names if not _is_there(name)]
-
-
-def nearest_name(name: str, known: Iterable[str]) -> str | None:
-    """Return that of `known` which `name` was probably meant to be, whatever its case."""
-    folded = {candidate.casefold(): candidate for candidate in known}
-    close = get_close_matches(name.casefold(), folded, n=1)
-    return folded[close[0]] if close else None
 
 
 def _is_there(name: str) -> bool:

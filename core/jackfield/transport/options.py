@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Awaitable, Callable, Mapping
-from difflib import get_close_matches
 from typing import Any, Literal, TypeAlias
 
 from attrs import evolve, field, fields, frozen
 
 from jackfield.audio.tracker import RealtimePlaybackTracker
 from jackfield.errors import ConfigurationError
+from jackfield.naming import check_names
 
 __all__ = ["ApiKey", "ConnectOptions", "Ready", "resolve_api_key"]
 
@@ -68,12 +68,7 @@ class ConnectOptions:
     @classmethod
     def of(cls, options: ConnectOptions | None, changes: Mapping[str, Any]) -> ConnectOptions:
         """Return `options` with `changes`; raise `ConfigurationError` for a name that is no option."""
-        known = [attribute.name for attribute in fields(cls)]
-        for name in changes:
-            if name not in known:
-                near = get_close_matches(name, known, 1)
-                hint = f"did you mean {near[0]!r}?" if near else f"the options are {', '.join(known)}"
-                raise ConfigurationError(f"connect() has no option {name!r}: {hint}")
+        check_names("connect() has no option", changes, [attribute.name for attribute in fields(cls)])
         if options is None:
             return cls(**changes)
         return evolve(options, **changes) if changes else options

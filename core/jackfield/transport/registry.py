@@ -21,8 +21,9 @@ from jackfield.errors import (
     TransportUnavailableError,
     UnknownTransportError,
 )
+from jackfield.naming import check_names, nearest_name
 
-from .discovery import EntryPointSource, describe_error, entry_points_by_name, installed_entry_points, nearest_name
+from .discovery import EntryPointSource, describe_error, entry_points_by_name, installed_entry_points
 from .hookspecs import CONTRACT_VERSION, TransportFactory, TransportSpec
 from .installed import TransportInfo, TransportState
 from .layer import RealtimeTransportLayer
@@ -144,11 +145,7 @@ def _check_options(name: str, factory: TransportFactory, options: Mapping[str, A
     parameters = signature.parameters.values()
     known = [p.name for p in parameters if p.kind in {p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY}]
     if not any(p.kind is p.VAR_KEYWORD for p in parameters):
-        for option in options:
-            if option not in known:
-                near = nearest_name(option, known)
-                hint = f"did you mean {near!r}?" if near else f"its options are {', '.join(known) or 'none'}"
-                raise ConfigurationError(f"transport {name!r} has no option {option!r}: {hint}")
+        check_names(f"transport {name!r} has no option", options, known)
     try:
         signature.bind(**options)
     except TypeError as error:

@@ -66,7 +66,7 @@ class PicowsDialer:
             _, connection = await ws_connect(
                 lambda: _Connection(address.secrets, options),
                 address.url,
-                ssl_context=options.ssl_context,
+                ssl_context=options.ssl,
                 websocket_handshake_timeout=None,
                 logger_name=logging.getLogger(LIBRARY_LOGGER),
                 max_frame_size=_limit(options),

@@ -3,62 +3,75 @@
 from __future__ import annotations
 
 import ssl as ssl_module
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, TypedDict, Unpack
 
+from jackfield.naming import check_names
 from jackfield.openai import BargeIn, OpenAIRealtimeTransport, Watchdog
-from jackfield.transport import ConfigurationError
+from jackfield.transport import ConfigurationError, TransportCapabilities
 
 from .address import openai_address
 from .foreign import ForeignDialer, OpenConnection
 from .plugin import CAPABILITIES
-from .wire import Dialer, SocketOptions, WebSocketWire
+from .wire import Addressing, Dialer, SocketOptions, WebSocketWire
 
-__all__ = ["WebSocketTransport", "WireName", "choose_dialer"]
+__all__ = ["SocketSettings", "SocketTransport", "WebSocketTransport", "WireName", "choose_dialer"]
 
 WireName: TypeAlias = Literal["websockets", "picows"]
 
 
-class WebSocketTransport(OpenAIRealtimeTransport):
-    """OpenAI Realtime over a WebSocket. Where to connect, and with which key, is told to `connect()`.
+class SocketSettings(TypedDict, total=False):
+    """The options of every transport over a WebSocket. Their defaults are in `SocketOptions`."""
 
-    `wire` chooses the library below: `websockets`, or `picows` (extra `fast`). `open_connection(url, headers)` replaces
-    both where the runtime opens sockets in its own way. `socket` options (times in seconds, sizes in bytes) are those
-    of `SocketOptions`. `barge_in` and `watchdog` are those of `OpenAIRealtimeTransport`.
-    """
+    wire: WireName
+    """The library below: `websockets`, or `picows` (extra `fast`)."""
+    open_connection: OpenConnection | None
+    """A function of url and headers that opens the connection, where the runtime does that in its own way."""
+    open_timeout: float | None
+    ping_interval: float | None
+    ping_timeout: float | None
+    close_timeout: float
+    max_size: int | None
+    proxy: str | Literal[True] | None
+    ssl: ssl_module.SSLContext | None
+    compression: Literal["deflate"] | None
+    barge_in: BargeIn
+    """Whether the user's speech interrupts the model."""
+    watchdog: Watchdog | None
+    """How long the far end may leave a response unanswered."""
+
+
+class SocketTransport(OpenAIRealtimeTransport):
+    """The dialect over a WebSocket, wherever it leads: what such transports differ in is the address."""
 
     def __init__(
         self,
+        addressing: Addressing,
         *,
-        wire: WireName = "websockets",
-        open_connection: OpenConnection | None = None,
-        open_timeout: float | None = 10.0,
-        ping_interval: float | None = 20.0,
-        ping_timeout: float | None = 20.0,
-        close_timeout: float = 1.0,
-        max_size: int | None = 32 * 1024 * 1024,
-        proxy: str | Literal[True] | None = True,
-        ssl: ssl_module.SSLContext | None = None,
-        compression: Literal["deflate"] | None = None,
-        barge_in: BargeIn = "auto",
-        watchdog: Watchdog | None = None,
+        name: str,
+        capabilities: TransportCapabilities,
+        **settings: Unpack[SocketSettings],
     ) -> None:
-        options = SocketOptions(
-            open_timeout=open_timeout,
-            ping_interval=ping_interval,
-            ping_timeout=ping_timeout,
-            close_timeout=close_timeout,
-            max_size=max_size,
-            proxy=proxy,
-            ssl_context=ssl,
-            compression=compression,
-        )
+        check_names(f"transport {name!r} has no option", settings, list(SocketSettings.__annotations__))
+        given: dict[str, Any] = dict(settings)
+        dialer = choose_dialer(given.pop("wire", "websockets"), given.pop("open_connection", None))
+        barge_in, watchdog = given.pop("barge_in", "auto"), given.pop("watchdog", None)
         super().__init__(
-            WebSocketWire(openai_address, choose_dialer(wire, open_connection), options),
-            name="websocket",
-            capabilities=CAPABILITIES,
+            WebSocketWire(addressing, dialer, SocketOptions(**given)),
+            name=name,
+            capabilities=capabilities,
             barge_in=barge_in,
             watchdog=watchdog,
         )
+
+
+class WebSocketTransport(SocketTransport):
+    """OpenAI Realtime over a WebSocket. Where to connect, and with which key, is told to `connect()`.
+
+    The options are those of `SocketSettings`.
+    """
+
+    def __init__(self, **settings: Unpack[SocketSettings]) -> None:
+        super().__init__(openai_address, name="websocket", capabilities=CAPABILITIES, **settings)
 
 
 def choose_dialer(wire: str, open_connection: OpenConnection | None) -> Dialer:

@@ -32,8 +32,8 @@ class WebsocketsDialer:
         secure = target.scheme == "wss"
         proxy = choose_proxy(address.url, options.proxy)
         arguments: dict[str, Any] = {}
-        if secure and options.ssl_context is not None:
-            arguments["ssl"] = options.ssl_context
+        if secure and options.ssl is not None:
+            arguments["ssl"] = options.ssl
         tunnel = None
         if proxy is not None and proxy.startswith("http://"):
             port = target.port or (443 if secure else 80)

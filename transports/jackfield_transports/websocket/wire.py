@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import ssl
+import ssl as ssl_module
 from collections.abc import Awaitable, Callable
 from typing import Literal, Protocol, TypeAlias
 
@@ -48,7 +48,7 @@ class SocketOptions:
     """Largest message that is accepted; None: any."""
     proxy: str | Literal[True] | None = True
     """True: as the environment says (https_proxy, no_proxy...); a URL; None: no proxy."""
-    ssl_context: ssl.SSLContext | None = None
+    ssl: ssl_module.SSLContext | None = None
     """How to verify wss:// addresses; None: the system's trust store."""
     compression: str | None = None
     """None, or "deflate". Base64 of audio hardly compresses; see the benchmarks."""
