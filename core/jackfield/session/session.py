@@ -15,7 +15,6 @@ from typing import Any, Literal, Self
 from jackfield.agent import RealtimeAgent
 from jackfield.audio.tracker import RealtimePlaybackTracker
 from jackfield.errors import ConfigurationError, ListenerError, NotConnectedError, SessionStateError
-from jackfield.naming import check_names
 from jackfield.run_context import RunContextWrapper
 from jackfield.task_scope import TaskScope
 from jackfield.transport import events as ev
@@ -28,7 +27,7 @@ from jackfield.transport.registry import create_transport
 
 from . import events as se
 from .history import History
-from .settings import PreparedAgent, initial_config, prepare_agent, takeover_config
+from .settings import PreparedAgent, initial_config, model_name, model_settings, prepare_agent, takeover_config
 from .tool_calls import ToolCalls
 
 __all__ = ["RealtimeSession"]
@@ -73,10 +72,10 @@ class RealtimeSession:
     ) -> None:
         if not isinstance(agent, RealtimeAgent):
             raise ConfigurationError(f"a session starts with a RealtimeAgent, not with {type(agent).__name__}")
-        self._layers = (_model_settings(config), dict(initial_model_settings or {}))
+        self._layers = (model_settings(config), dict(initial_model_settings or {}))
         self._options = ConnectOptions(
             api_key=api_key,
-            model=model or _model_name(*reversed(self._layers)),
+            model=model or model_name(*reversed(self._layers)),
             url=url,
             headers=headers,
             call_id=call_id,
@@ -443,20 +442,6 @@ class RealtimeSession:
             return self._transport
         advice = "enter it first (async with session)" if self._state == "new" else "make a new one"
         raise SessionStateError(f"the session is {self._state}: {advice}")
-
-
-def _model_settings(config: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Return the settings in a run's configuration."""
-    check_names("config has no key", config or {}, ["model_settings"])
-    return dict((config or {}).get("model_settings") or {})
-
-
-def _model_name(*layers: Mapping[str, Any]) -> str | None:
-    for layer in layers:
-        name = layer.get("model_name") or layer.get("model")
-        if isinstance(name, str):
-            return name
-    return None
 
 
 def _last_text(output: tuple[RealtimeItem, ...]) -> str:

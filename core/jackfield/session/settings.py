@@ -13,11 +13,20 @@ from attrs import field, frozen
 from jackfield.agent import RealtimeAgent
 from jackfield.errors import ConfigurationError
 from jackfield.handoffs import Handoff, realtime_handoff
+from jackfield.naming import check_names
 from jackfield.run_context import RunContextWrapper
 from jackfield.tools import FunctionTool
 from jackfield.transport.session_config import merge_session_config, normalize_session_config
 
-__all__ = ["DEFAULT_MODEL_SETTINGS", "PreparedAgent", "initial_config", "prepare_agent", "takeover_config"]
+__all__ = [
+    "DEFAULT_MODEL_SETTINGS",
+    "PreparedAgent",
+    "initial_config",
+    "model_name",
+    "model_settings",
+    "prepare_agent",
+    "takeover_config",
+]
 
 DEFAULT_MODEL_SETTINGS: Mapping[str, Any] = {
     "output_modalities": ["audio"],
@@ -43,6 +52,18 @@ class PreparedAgent:
     def wire_tools(self) -> list[dict[str, Any]]:
         """Return tools and handoffs as sessions declare them."""
         return [tool.to_wire() for tool in self.tools.values()] + [way.to_wire() for way in self.handoffs.values()]
+
+
+def model_settings(config: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return the settings in a run's configuration; raise `ConfigurationError` for a key that isn't known."""
+    check_names("config has no key", config or {}, ["model_settings"])
+    return dict((config or {}).get("model_settings") or {})
+
+
+def model_name(*layers: Mapping[str, Any]) -> str | None:
+    """Return the model that the first of `layers` to have one names."""
+    names = (layer.get("model_name") or layer.get("model") for layer in layers)
+    return next((name for name in names if isinstance(name, str)), None)
 
 
 async def prepare_agent(agent: RealtimeAgent, context: RunContextWrapper[Any]) -> PreparedAgent:
