@@ -6,6 +6,7 @@ Nothing of it outlives it: `shutdown` ends the tasks, fails who waits, and close
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any
@@ -33,6 +34,10 @@ logger = logging.getLogger("jackfield.openai")
 
 CLOSE_SECONDS = 2.0
 """How long closing the wire may take before it is left to itself. Wires have bounds of their own, which are shorter."""
+
+
+_FRAMES_IN_A_ROW = 32
+"""How many frames are taken before others on the loop have their turn."""
 
 
 class Connection:
@@ -104,7 +109,7 @@ class Connection:
         await _bounded(self._wire.close())
 
     async def _read(self) -> None:
-        while True:
+        for taken in itertools.count(1):
             try:
                 frame = await self._wire.receive()
             except RemoteClosedError as closed:
@@ -117,6 +122,9 @@ class Connection:
                 self._end(failed)
                 return
             self._take(frame)
+            if taken % _FRAMES_IN_A_ROW == 0:
+                # A wire that has read a burst doesn't wait between its frames; others on the loop have their turn too.
+                await asyncio.sleep(0)
 
     def _take(self, frame: bytes | str) -> None:
         """The hot path: one frame in, its raw view, its events, the reactions, in this order.

@@ -41,6 +41,9 @@ _PONG, _CLOSE = WSMsgType.PONG, WSMsgType.CLOSE
 
 _WRITE_LIMIT = 32 * 1024
 """Bytes that may wait for the network before a sender waits."""
+_MANY_MESSAGES = 64
+_FEW_MESSAGES = 16
+"""With so many unread messages the socket is left alone, and with so few it is read again."""
 
 
 class PicowsDialer:
@@ -98,6 +101,7 @@ class _Connection(WSListener):
         self._loop = asyncio.get_running_loop()
         self._transport: WSTransport
         self._messages: deque[bytes] = deque()
+        self._paused = False
         self._reader: asyncio.Future[None] | None = None
         self._parts: list[bytes] = []
         self._parts_size = 0
@@ -129,7 +133,11 @@ class _Connection(WSListener):
                 await self._reader
             finally:
                 self._reader = None
-        return self._messages.popleft()
+        message = self._messages.popleft()
+        if self._paused and len(self._messages) <= _FEW_MESSAGES:
+            self._paused = False
+            self._transport.underlying_transport.resume_reading()
+        return message
 
     async def close(self) -> None:
         self._closing = True
@@ -203,6 +211,10 @@ class _Connection(WSListener):
 
     def _put(self, message: bytes) -> None:
         self._messages.append(message)
+        if len(self._messages) >= _MANY_MESSAGES and not self._paused:
+            # What isn't read stays with the far end: neither memory nor whoever shares the loop is to suffer.
+            self._paused = True
+            self._transport.underlying_transport.pause_reading()
         self._wake()
 
     def _wake(self) -> None:
