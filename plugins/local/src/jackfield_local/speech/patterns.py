@@ -4,7 +4,7 @@ A phrase is plain text in which
 
 - `{city}` is a gap for one of the built-in slots (`slots.rules()`); an unknown name takes `{anything}`;
 - `{small|medium|large}` is a gap for one of the words given;
-- `[please]` may be left out.
+- `[please]` may be left out, and so may `[can you|could you]`, of which only one is said.
 
 Braces and brackets that don't pair are ordinary punctuation: no text is a mistake.
 """
@@ -24,6 +24,7 @@ MAX_VARIANTS = 64
 """How many ways of leaving out optional parts are told apart; beyond it, further optional parts are dropped."""
 
 _PUNCTUATION = "{}[]|"
+_BAR = re.compile(r"\|(?![^{]*\})")
 
 
 @frozen
@@ -60,11 +61,12 @@ def parse(phrase: str) -> Pattern:
     """Return `phrase` as a pattern. Never fails: see the module's text."""
     variants: list[Variant] = [()]
     for piece, optional in _pieces(phrase):
-        tokens = _tokens(piece)
-        if not optional:
-            variants = [(*variant, *tokens) for variant in variants]
-        elif len(variants) * 2 <= MAX_VARIANTS:
-            variants = [longer for variant in variants for longer in ((*variant, *tokens), variant)]
+        choices = [_tokens(choice) for choice in (_BAR.split(piece) if optional else [piece])]
+        if optional:
+            choices.append(())
+        if len(variants) * len(choices) > MAX_VARIANTS:
+            choices = choices[-1:]
+        variants = [(*variant, *tokens) for variant in variants for tokens in choices]
     return Pattern(phrase, tuple(dict.fromkeys(variants)))
 
 

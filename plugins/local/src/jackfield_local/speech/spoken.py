@@ -54,6 +54,16 @@ def words(text: str) -> list[str]:
     return found
 
 
+def aligned(text: str) -> list[tuple[str, int]]:
+    """Return the words of `text`, each with the index of the part (`text.split()`) that it is heard in."""
+    found: list[tuple[str, int]] = []
+    for index, part in enumerate(text.split()):
+        for word in words(part):
+            heard = "a.m." if word == "am" and _tells_time([before for before, _ in found]) else word
+            found.append((heard, index))
+    return found
+
+
 def number_words(value: int) -> list[str]:
     """Return 0 to 999,999 in words, as American English reads it; larger ones digit by digit."""
     if value > _MAX_SAID_WHOLE:

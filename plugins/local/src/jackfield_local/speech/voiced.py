@@ -27,7 +27,7 @@ _PITCHED_FRAMES: Final = 5
 _BANDS: Final = 24
 _BACKGROUND: Final = 1e-3
 
-_STEADY: Final = 0.988
+_STEADY: Final = 0.93
 """Mean likeness of spectra from which on a sound is a tone or a hum."""
 
 
@@ -47,7 +47,7 @@ def speech_span(pcm: bytes, rate: int) -> tuple[int, int] | None:
     # The difference of neighbouring samples is the usual pre-emphasis: it takes rumble and drift out.
     spectra = np.abs(np.fft.rfft(np.diff(frames, axis=1) * np.hanning(size - 1), 2 * size)) ** 2
     pitched = loud & (_repetition(spectra, size, rate) > _REPEATS)
-    if _longest_run(pitched) < _PITCHED_FRAMES or _likeness(spectra[pitched]) > _STEADY:
+    if _longest_run(pitched) < _PITCHED_FRAMES or _likeness(spectra[loud]) > _STEADY:
         return None
     where = np.flatnonzero(loud)
     return int(where[0]) * hop, min(len(samples), int(where[-1]) * hop + size)
