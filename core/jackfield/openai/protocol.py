@@ -32,12 +32,13 @@ from jackfield.transport.events import (
 )
 from jackfield.transport.items import RealtimeItem, ToolCallItem
 
+from .bounded import count
 from .error_table import close_error
 from .inbound import HANDLERS
 from .interruption import BargeIn
 from .sequencer import ResponseSequencer, Watchdog
 from .session_payload import response_payload, session_payload
-from .state import ConnectionState, count, event_ids
+from .state import ConnectionState, event_ids
 from .wire_items import item_from_wire, item_to_wire, message_to_wire
 
 __all__ = ["ClientEvent", "OpenAIRealtimeProtocol"]

@@ -10,11 +10,12 @@ answered.
 from __future__ import annotations
 
 import re
-from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any, Literal, TypeAlias
 
 from attrs import define, frozen
+
+from .bounded import remember
 
 __all__ = ["ResponseSequencer", "SequencerState", "Watchdog"]
 
@@ -56,16 +57,16 @@ class ResponseSequencer:
     def __init__(self, new_event_id: Callable[[], str], watchdog: Watchdog | None = None) -> None:
         self._new_event_id = new_event_id
         self._watchdog = watchdog or Watchdog()
-        self._queue: deque[_Request] = deque()
+        self._queue: list[_Request] = []
         self._requested: _Request | None = None
         self._sent: dict[str, _Request] = {}
-        self._cancels: deque[str] = deque(maxlen=_REMEMBERED_REQUESTS)
+        self._cancels: dict[str, None] = {}
         self._cancel_when_created = False
         self._cancel: str | None = None
         self._active: str | None = None
         self._deadline: float | None = None
         self._heard = 0.0
-        self._over: deque[str] = deque(maxlen=_REMEMBERED_RESPONSES)
+        self._over: dict[str, None] = {}
         """Responses that ended, were replaced or were given up: what still comes of them changes nothing."""
 
     @property
@@ -109,7 +110,7 @@ class ResponseSequencer:
         if self._cancel is not None:
             return []
         self._cancel = event_id or self._new_event_id()
-        self._cancels.append(self._cancel)
+        remember(self._cancels, self._cancel, None, _REMEMBERED_REQUESTS)
         self._deadline = now + self._watchdog.cancelling
         event: dict[str, Any] = {"type": "response.cancel", "event_id": self._cancel}
         if self._active:
@@ -132,7 +133,7 @@ class ResponseSequencer:
             self._heard = now
             return []
         if self._active:
-            self._over.append(self._active)
+            remember(self._over, self._active, None, _REMEMBERED_RESPONSES)
         self._active = response_id
         self._cancel = None
         self._heard = now
@@ -151,7 +152,7 @@ class ResponseSequencer:
         if response_id and response_id != self._active and (self._active or response_id in self._over):
             return []  # a late end of an older response, or an out-of-band one
         if response_id:
-            self._over.append(response_id)
+            remember(self._over, response_id, None, _REMEMBERED_RESPONSES)
         if self._active is None and self._requested is None:
             return []
         self._free()
@@ -179,7 +180,7 @@ class ResponseSequencer:
         if code != "conversation_already_has_active_response":
             return False, self._release(now)
         if request.manual or not self._queue or self._queue[0].manual:
-            self._queue.appendleft(request)  # else the automatic one behind it asks for the same
+            self._queue.insert(0, request)  # else the automatic one behind it asks for the same
         if self._active is not None:
             return True, []
         match = _ACTIVE_RESPONSE.search(message)
@@ -212,7 +213,7 @@ class ResponseSequencer:
     def _release(self, now: float) -> list[dict[str, Any]]:
         if self._active is not None or self._requested is not None or not self._queue:
             return []
-        request = self._requested = self._queue.popleft()
+        request = self._requested = self._queue.pop(0)
         self._sent[request.event_id] = request
         while len(self._sent) > _REMEMBERED_REQUESTS:
             del self._sent[next(iter(self._sent))]
@@ -228,7 +229,7 @@ class ResponseSequencer:
 
     def _free(self) -> None:
         if self._active and self._active not in self._over:
-            self._over.append(self._active)
+            remember(self._over, self._active, None, _REMEMBERED_RESPONSES)
         self._active = None
         self._requested = None
         self._cancel = None

@@ -17,17 +17,15 @@ from jackfield.transport.capabilities import TransportCapabilities
 from jackfield.transport.events import AudioInterrupted
 from jackfield.transport.items import ToolCallItem
 
+from .bounded import remember
 from .interruption import BargeIn, plan_interruption
 from .sequencer import ResponseSequencer
 
-__all__ = ["ConnectionState", "count", "event_ids", "remember"]
+__all__ = ["ConnectionState", "event_ids"]
 
 T = TypeVar("T")
 
 _REMEMBERED_CALLS = 512
-_REMEMBERED_RESPONSES = 64
-_COUNTED_NAMES = 128
-_MAX_NAME = 100
 
 
 @define(kw_only=True, eq=False)
@@ -101,19 +99,6 @@ class ConnectionState:
             for part in plan.parts
         ]
         return list(plan.frames), told
-
-
-def remember(known: dict[str, T], key: str, value: T, limit: int = _REMEMBERED_RESPONSES) -> None:
-    """Put `value` into `known`; past `limit` the oldest go, which a far end that never ends anything would leave."""
-    known[key] = value
-    while len(known) > limit:
-        del known[next(iter(known))]
-
-
-def count(counter: Counter[str], name: str) -> None:
-    """Count `name`; names past a bound are counted together, for the far end may make up as many as it likes."""
-    name = name[:_MAX_NAME]
-    counter[name if name in counter or len(counter) < _COUNTED_NAMES else "(others)"] += 1
 
 
 def event_ids(prefix: str = "jf") -> Callable[[], str]:

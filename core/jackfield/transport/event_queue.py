@@ -34,7 +34,7 @@ class EventQueue(AsyncIterator[T], Generic[T]):
         self._next = 0
         self._closed = False
         self._error: BaseException | None = None
-        self._waiters: deque[asyncio.Future[None]] = deque()
+        self._waiters: list[asyncio.Future[None]] = []
 
     def __len__(self) -> int:
         return len(self._control) + len(self._bulky)
@@ -110,7 +110,7 @@ class EventQueue(AsyncIterator[T], Generic[T]):
 
     def _wake_one(self) -> None:
         while self._waiters:
-            waiter = self._waiters.popleft()
+            waiter = self._waiters.pop(0)
             if not waiter.done():
                 waiter.set_result(None)
                 return

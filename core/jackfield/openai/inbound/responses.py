@@ -9,9 +9,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from jackfield.errors import AuthenticationError, ProtocolError, ProviderError, redact
+from jackfield.openai.bounded import remember
 from jackfield.openai.codec import decode_audio
 from jackfield.openai.error_table import error_from_payload
-from jackfield.openai.state import ConnectionState, remember
+from jackfield.openai.state import ConnectionState
 from jackfield.openai.wire_items import copied, item_from_wire, text_of
 from jackfield.transport import events as ev
 from jackfield.transport.items import ItemStatus
