@@ -68,9 +68,7 @@ class TestErrors:
         with pytest.raises(ConfigurationError, match="a function that makes one"):
             RealtimeRunner(RealtimeAgent("A"), transport=memory_transport(MemoryWire()))  # type: ignore[arg-type]
 
-    @pytest.mark.parametrize(
-        ("key", "words"), [("api_kee", "did you mean 'api_key'"), ("zzz", "known are api_key, ")]
-    )
+    @pytest.mark.parametrize(("key", "words"), [("api_kee", "did you mean 'api_key'"), ("zzz", "known are api_key, ")])
     async def test_an_unknown_key(self, key: str, words: str) -> None:
         with pytest.raises(ConfigurationError, match=words):
             await RealtimeRunner(RealtimeAgent("A")).run(model_config={key: 1})
