@@ -134,10 +134,17 @@ class Connection:
         """
         try:
             message = decode(frame)
-            events = self.protocol.receive(message)
         except ProtocolError as error:
             self._emitter.emit(Error(error))
             return
+        events: Iterable[TransportEvent]
+        try:
+            events = self.protocol.receive(message)
+        except Exception as error:
+            # Such as a playback tracker of the application's that fails: it costs this frame, and not the connection.
+            logger.exception("an event could not be taken")
+            fault = ProtocolError(f"{message['type']!r} could not be taken ({type(error).__name__}); it was ignored")
+            events = (Error(fault),)
         emitter = self._emitter
         if emitter.listens("*"):
             first = [message]
