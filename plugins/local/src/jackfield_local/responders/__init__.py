@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .rules import RuleResponder
-from .script import ScriptError, ScriptResponder
+from jackfield_local.responders.rules import RuleResponder
+from jackfield_local.responders.script import ScriptError, ScriptResponder
 
 __all__ = ["RuleResponder", "ScriptError", "ScriptResponder"]

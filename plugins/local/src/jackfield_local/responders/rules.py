@@ -1,201 +1,162 @@
-"""The rule-driven responder: it works with whatever tools a session has, and is the same every time.
+"""The default responder: no model, only rules, and the same answer every time.
 
-It decides from the conversation alone and keeps no state: what it asked before is read from its own last words.
+It matches what was said to the session's tools, asks for what is missing, says what the tools return, follows
+handoffs, and has a small script for the rest. How each of that is done is in the modules beside this one.
 """
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from rapidfuzz import fuzz
-
 from jackfield_local.interfaces import Call, Reply, ResponseContext, Say
-from jackfield_local.speech.patterns import parse, plain
-from jackfield_local.speech.spoken import parse_number, words
-
-from .arguments import fill
-from .intents import Intent, best_intent, intents_of
-from .small_talk import FALLBACK, SMALL_TALK, count_aloud
+from jackfield_local.responders import carriers, smalltalk
+from jackfield_local.responders.arguments import MISSING, invented
+from jackfield_local.responders.conversation import (
+    ToolResult,
+    assistant_has_spoken,
+    last_assistant_text,
+    last_user_text,
+    open_requests,
+    pending_results,
+    shows_image,
+)
+from jackfield_local.responders.matching import rank
+from jackfield_local.responders.persona import Persona
+from jackfield_local.responders.requests import Wanted, question, read_requests
+from jackfield_local.responders.sentences import handed_over_to, join, spoken_output
+from jackfield_local.responders.toolbox import Tool, read_tools
 
 __all__ = ["RuleResponder"]
 
-_WHAT_CAN_YOU_DO = "What can you do?"
-_SAY_AGAIN = ("Say that again[ please]", "Could you repeat that[ please]?")
-_COUNT = "Count to {number}[ please]"
-_ALIKE = 86
+_MOST_OFFERS = 4
+_MOST_PHRASES = 600
 
 
 class RuleResponder:
-    """Matches what was said to the session's tools, speaks results, follows handoffs, and else makes small talk."""
+    """A `Responder` that acts on tools' names, descriptions and parameters. Stateless: one serves all sessions.
+
+    `tool_choice` is honoured: "none" calls nothing, "required" and a function's name make a call whatever was said,
+    with invented arguments where none were given. Once a tool has answered, its answer is spoken in any case.
+    """
 
     def phrases(self, context: ResponseContext) -> Sequence[str]:
-        """Return utterances that can be acted on in `context`."""
-        intents = intents_of(context.tools)
-        tools = [phrase for intent in intents for phrase in intent.phrases()]
-        asked = self._asked(intents, [*context.items, {"role": "user"}])
-        if asked is not None:
-            question = _last_text(context.items, "assistant")
-            awaited = [one for one in asked[0].parameters if one.question() == question]
-            tools += [f"[{lead} ]{one.gap()}[ please]" for one in awaited for lead in ("the", "for", "in")]
-        talk = [phrase for entry in SMALL_TALK for phrase in entry.phrases]
-        return [*tools, *talk, _WHAT_CAN_YOU_DO, *_SAY_AGAIN, _COUNT]
+        """Return what this responder understands in `context`, in the notation of `speech.patterns`.
+
+        Answers to an open question come first, then one sentence for each tool, then all others.
+        """
+        tools = _allowed(context)
+        _, missing = read_requests(open_requests(context.items), tools)
+        found = carriers.answers_for(missing.parameter) if missing is not None else []
+        by_tool = [carriers.utterances(tool) for tool in tools]
+        found += [sentences[0] for sentences in by_tool if sentences]
+        found += carriers.together([tool for tool in tools if not tool.is_handoff])
+        found += [sentence for sentences in by_tool for sentence in sentences]
+        found += smalltalk.phrases()
+        return list(dict.fromkeys(found))[:_MOST_PHRASES]
 
     async def respond(self, context: ResponseContext) -> Reply:
         """Return the answer to the conversation in `context`."""
-        outputs = _fresh_outputs(context.items)
-        if outputs:
-            return [Say(" ".join(self._told(output, context) for output in outputs))]
-        text = _last_text(context.items, "user")
-        choice = context.tool_choice
-        intents = [] if choice == "none" else intents_of(context.tools)
-        named = choice.get("name") if isinstance(choice, Mapping) else None
-        if named is not None:
-            intents = [intent for intent in intents if intent.name == named]
-        must = bool(intents) and (named is not None or choice == "required")
-        if text is None and not must:
-            return [Say(_greeting(context.instructions))]
-        return self._answer(text or "", intents, context, must=must)
-
-    def _answer(self, text: str, intents: Sequence[Intent], context: ResponseContext, *, must: bool) -> Reply:
-        asked = None if must else self._asked(intents, context.items)
-        if asked is not None:
-            intent, earlier = asked
-            reply = _call(intent, f"{earlier} {text}", answered=text)
-            if isinstance(reply, Call):
-                return [reply]
-        small = _small_talk(text)
-        calls = [] if small and not must else _calls(intents, text, must=must)
-        if calls:
-            return calls
-        if small:
-            return [Say(_flavoured(small, context.instructions))]
-        if _says(text, _WHAT_CAN_YOU_DO):
-            return [Say(_abilities(intents_of(context.tools)))]
-        if any(_says(text, phrase) for phrase in _SAY_AGAIN):
-            return [Say(_last_text(context.items, "assistant") or FALLBACK)]
-        return [Say(_flavoured(FALLBACK, context.instructions))]
-
-    def _asked(self, intents: Sequence[Intent], items: Sequence[Mapping[str, Any]]) -> tuple[Intent, str] | None:
-        """Return the tool whose argument was asked for just now, and what the user had said before that."""
-        question = _last_text(items, "assistant")
-        texts = [_text(item) for item in items if item.get("role") == "user"]
-        if question is None or len(texts) < 2:
-            return None
-        for intent in intents:
-            if any(parameter.question() == question for parameter in intent.parameters):
-                return intent, texts[-2]
-        return None
-
-    def _told(self, output: Mapping[str, Any], context: ResponseContext) -> str:
-        text = str(output.get("output") or "")
-        try:
-            value = json.loads(text)
-        except ValueError:
-            return text or "That is done."
-        if isinstance(value, Mapping) and set(value) == {"assistant"}:
-            return f"Hello, this is {value['assistant']}. {_greeting(context.instructions)}"
-        return _sentence(value) or "That is done."
+        persona = Persona(context.instructions)
+        results = pending_results(context.items)
+        if results:
+            return _after_tools(context, persona, results)
+        tools = _allowed(context)
+        forced = _forced(context, tools)
+        if forced:
+            return forced
+        return _to_user(context, persona, tools)
 
 
-def _calls(intents: Sequence[Intent], text: str, *, must: bool) -> list[Say | Call]:
-    """One call for each tool that the utterance asks for; "and" joins several, of one tool or of more."""
-    first = best_intent(intents, text, at_any_rate=must)
-    if first is None:
+def _to_user(context: ResponseContext, persona: Persona, tools: Sequence[Tool]) -> Reply:
+    situation = _situation(context, persona, tools)
+    utterances = open_requests(context.items)
+    if not utterances:
+        # Nobody has spoken since the last tool was called, or at all: say hello, or go on.
+        return [Say(persona.greeting(offer=situation.offer))]
+    text = utterances[-1]
+    wanted, missing = read_requests(utterances, tools)
+    if missing is not None:
+        scripted = smalltalk.answer(text, situation) if missing.again else None
+        return [_say(context, persona, scripted or question(missing))]
+    if wanted:
+        return _calls(wanted)
+    if not text:
+        pictured = any(shows_image(item) for item in context.items[-1:])
+        return [_say(context, persona, "Thank you for the picture." if pictured else smalltalk.NOT_HEARD)]
+    scripted = smalltalk.answer(text, situation)
+    if scripted is not None:
+        # A greeting has its persona's manner already.
+        greeted = scripted == persona.greeting(offer=situation.offer)
+        return [Say(scripted) if greeted else _say(context, persona, scripted)]
+    return [_say(context, persona, smalltalk.fallback(text, situation))]
+
+
+def _after_tools(context: ResponseContext, persona: Persona, results: Sequence[ToolResult]) -> Reply:
+    """Say what the tools returned; after a handoff the new agent introduces itself, and gets to work if it can."""
+    agent = next((name for result in results if (name := handed_over_to(result.output))), None)
+    spoken = [spoken_output(result.output) for result in results if handed_over_to(result.output) is None]
+    if agent is None:
+        return [_say(context, persona, " ".join(spoken))]
+    tools = [tool for tool in _allowed(context) if not tool.is_handoff]
+    greeting = persona.greeting(name=agent, offer=_offer(tools))
+    reply: list[Say | Call] = [Say(" ".join([*spoken, greeting]))]
+    wanted, missing = read_requests([last_user_text(context.items)], tools)
+    if wanted and missing is None:
+        reply += _calls(wanted)
+    return reply
+
+
+def _say(context: ResponseContext, persona: Persona, text: str) -> Say:
+    """Return `text` in the persona's manner, after a hello where the instructions want one and none was said."""
+    if persona.greets and not assistant_has_spoken(context.items) and not text.lower().startswith("hello"):
+        text = f"Hello! {text}"
+    return Say(persona.manner(text))
+
+
+def _calls(wanted: Sequence[Wanted]) -> list[Say | Call]:
+    return [Call(want.tool.name, want.complete()) for want in wanted]
+
+
+def _situation(context: ResponseContext, persona: Persona, tools: Sequence[Tool]) -> smalltalk.Situation:
+    return smalltalk.Situation(persona, _offer(tools), last_assistant_text(context.items))
+
+
+def _offer(tools: Sequence[Tool]) -> str | None:
+    topics = list(dict.fromkeys(carriers.offer(tool) for tool in tools))[:_MOST_OFFERS]
+    return join(topics) if topics else None
+
+
+def _allowed(context: ResponseContext) -> list[Tool]:
+    """Return the tools that `tool_choice` leaves."""
+    if context.tool_choice == "none":
         return []
-    clauses = re.split(r"\band\b", text, flags=re.IGNORECASE)
-    found: list[Call] = []
-    last = first
-    for clause in clauses if len(clauses) > 1 else []:
-        intent = best_intent(intents, clause) or last
-        call = _call(intent, clause, answered=clause)
-        if not isinstance(call, Call) or (not call.arguments and intent.parameters) or call in found:
-            found = []
-            break
-        found.append(call)
-        last = intent
-    return list(found) if len(found) > 1 else [_call(first, text, answered=text)]
+    tools = read_tools(context.tools)
+    name = _named_choice(context.tool_choice)
+    return [tool for tool in tools if tool.name == name] if name is not None else tools
 
 
-def _call(intent: Intent, text: str, *, answered: str) -> Say | Call:
-    """Call the tool, or ask for what it needs and wasn't told."""
-    topic = frozenset([*intent.topic, *intent.keywords])
-    arguments = fill(intent.parameters, text, topic=topic)
-    for parameter in intent.parameters:
-        if parameter.required and parameter.name not in arguments and parameter.kind == "string":
-            bare = [word for word in words(answered) if word not in topic and word not in {"the", "please", "a", "my"}]
-            if 0 < len(bare) <= 3 and answered != text:
-                arguments[parameter.name] = " ".join(bare)
-        if parameter.required and parameter.name not in arguments:
-            return Say(parameter.question())
-    return Call(intent.name, arguments)
+def _named_choice(choice: str | Mapping[str, Any]) -> str | None:
+    if not isinstance(choice, Mapping) or choice.get("type", "function") != "function":
+        return None
+    name = choice.get("name")
+    return name if isinstance(name, str) else None
 
 
-def _small_talk(text: str) -> str | None:
-    spoken = words(text)
-    if spoken[:2] == ["count", "to"]:
-        last = parse_number([word for word in spoken[2:] if word != "please"])
-        return None if last is None else count_aloud(last)
-    for entry in SMALL_TALK:
-        if any(_says(text, phrase) for phrase in entry.phrases):
-            return entry.answer
-    return None
-
-
-def _says(text: str, phrase: str) -> bool:
-    spoken = words(text)
-    if parse(phrase).match(spoken) is not None:
-        return True
-    return fuzz.ratio(" ".join(spoken), " ".join(words(plain(phrase)))) >= _ALIKE
-
-
-def _greeting(instructions: str) -> str:
-    return _flavoured("How can I help you?", instructions)
-
-
-def _flavoured(text: str, instructions: str) -> str:
-    return f"Arr, matey! {text}" if "pirate" in instructions.lower() else text
-
-
-def _abilities(intents: Sequence[Intent]) -> str:
-    topics = [" ".join(intent.topic) for intent in intents]
-    if not topics:
-        return "I can talk with you, tell you a story, or count."
-    listed = topics[0] if len(topics) == 1 else ", ".join(topics[:-1]) + " and " + topics[-1]
-    return f"I can help you with {listed}."
-
-
-def _sentence(value: Any) -> str:
-    """JSON as one would say it."""
-    if isinstance(value, Mapping):
-        return ". ".join(f"{str(key).replace('_', ' ')}: {_sentence(part)}" for key, part in value.items())
-    if isinstance(value, list):
-        return ", ".join(_sentence(part) for part in value)
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return "nothing" if value is None else str(value)
-
-
-def _fresh_outputs(items: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """Return the outputs that nobody has spoken of yet: those after the last message."""
-    fresh: list[Mapping[str, Any]] = []
-    for item in reversed(items):
-        if item.get("type") == "message":
-            break
-        if item.get("type") == "function_call_output":
-            fresh.insert(0, item)
-    return fresh
-
-
-def _last_text(items: Sequence[Mapping[str, Any]], role: str) -> str | None:
-    return next((_text(item) for item in reversed(items) if item.get("role") == role and _text(item)), None)
-
-
-def _text(item: Mapping[str, Any]) -> str:
-    parts = item.get("content")
-    if not isinstance(parts, list):
-        return ""
-    told = (part.get("text") or part.get("transcript") or "" for part in parts if isinstance(part, Mapping))
-    return " ".join(str(text) for text in told if text)
+def _forced(context: ResponseContext, tools: Sequence[Tool]) -> Reply | None:
+    """Return the call that `tool_choice` demands, if it demands one and there is a tool to call."""
+    if not tools or not (context.tool_choice == "required" or _named_choice(context.tool_choice) is not None):
+        return None
+    wanted, _ = read_requests(open_requests(context.items), tools)
+    if not wanted:
+        ordered = sorted(tools, key=lambda tool: tool.is_handoff)
+        tool = rank(last_user_text(context.items), ordered)[0].tool
+        wanted = read_requests([f"{tool.topic} {last_user_text(context.items)}"], [tool])[0] or [Wanted(tool, {})]
+    calls: list[Say | Call] = []
+    for want in wanted:
+        for parameter in want.missing():
+            value = invented(parameter)
+            if value is not MISSING:
+                want.arguments[parameter.name] = value
+        calls.append(Call(want.tool.name, want.complete()))
+    return calls

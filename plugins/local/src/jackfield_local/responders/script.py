@@ -26,6 +26,7 @@ from rapidfuzz import fuzz
 
 from jackfield.errors import ConfigurationError
 from jackfield_local.interfaces import Call, Reply, ResponseContext, Say
+from jackfield_local.responders.conversation import last_user_text
 from jackfield_local.speech.patterns import parse, plain
 from jackfield_local.speech.spoken import words
 
@@ -85,7 +86,7 @@ class ScriptResponder:
     async def respond(self, context: ResponseContext) -> Reply:
         """Return what the script says to the conversation in `context`."""
         last = context.items[-1] if context.items else {}
-        turn = self._turn_for(_last_user_text(context.items))
+        turn = self._turn_for(last_user_text(context.items))
         if last.get("type") == "function_call_output":
             then = turn.then if turn is not None else "{output}"
             return [Say(then.replace("{output}", str(last.get("output") or "")))]
@@ -139,12 +140,3 @@ def _string(value: Any, place: str) -> str:
     if not isinstance(value, str):
         raise ScriptError(f"{place} is a string, not {value!r}")
     return value
-
-
-def _last_user_text(items: Sequence[Mapping[str, Any]]) -> str:
-    for item in reversed(items):
-        if item.get("role") == "user":
-            parts = item.get("content")
-            told = [part for part in parts if isinstance(part, Mapping)] if isinstance(parts, list) else []
-            return " ".join(str(part.get("text") or part.get("transcript") or "") for part in told)
-    return ""
