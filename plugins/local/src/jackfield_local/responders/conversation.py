@@ -12,6 +12,9 @@ from attrs import frozen
 
 Item = Mapping[str, Any]
 
+MOST_UTTERANCES = 12
+"""How many turns a request can take."""
+
 
 @frozen
 class ToolResult:
@@ -57,10 +60,13 @@ def pending_results(items: Sequence[Item]) -> list[ToolResult]:
 
 
 def open_requests(items: Sequence[Item]) -> list[str]:
-    """Return the user's utterances since the last function call, oldest first: a request and answers to questions."""
+    """Return the user's utterances since the last function call, oldest first: a request and answers to questions.
+
+    No more than the last `MOST_UTTERANCES`: a long talk mustn't make every answer slower.
+    """
     texts: list[str] = []
     for item in reversed(items):
-        if item.get("type") in ("function_call", "function_call_output"):
+        if item.get("type") in ("function_call", "function_call_output") or len(texts) == MOST_UTTERANCES:
             break
         if item.get("type") == "message" and item.get("role") == "user":
             texts.append(text_of(item))

@@ -15,7 +15,7 @@ from attrs import define, frozen
 from jackfield_local.responders.arguments import MISSING, answer, fill
 from jackfield_local.responders.matching import ENOUGH, best_match, rank, says
 from jackfield_local.responders.sentences import join
-from jackfield_local.responders.smalltalk import is_cancellation
+from jackfield_local.responders.smalltalk import is_cancellation, knows
 from jackfield_local.responders.toolbox import Parameter, Tool
 from jackfield_local.speech.spoken import words
 
@@ -101,7 +101,7 @@ def question(missing: Missing) -> str:
 
 
 def _is_new_request(text: str, tools: Sequence[Tool], missing: Missing) -> bool:
-    if is_cancellation(text):
+    if is_cancellation(text) or (knows(text) and missing.parameter.kind != "boolean"):
         return True
     match = best_match(text, tools)
     return match is not None and match.tool != missing.tool and match.score >= _OVERRIDES

@@ -77,8 +77,7 @@ def _to_user(context: ResponseContext, persona: Persona, tools: Sequence[Tool]) 
     text = utterances[-1]
     wanted, missing = read_requests(utterances, tools)
     if missing is not None:
-        scripted = smalltalk.answer(text, situation) if missing.again else None
-        return [_say(context, persona, scripted or question(missing))]
+        return [_say(context, persona, question(missing))]
     if wanted:
         return _calls(wanted)
     if not text:

@@ -141,21 +141,20 @@ def phrases() -> list[str]:
 
 def answer(text: str, situation: Situation) -> str | None:
     """Return the answer to `text`, or None where it is not in the script."""
+    entry = _entry(text)
+    if entry is not None:
+        return entry.reply(situation, text)
     spoken = words(text)
-    said = " ".join(spoken)
-    best: tuple[float, _Entry] | None = None
-    for entry in _ENTRIES:
-        for phrase in entry.phrases:
-            likeness = _likeness(phrase, spoken, said)
-            if likeness >= _SURE and (best is None or likeness > best[0]):
-                best = (likeness, entry)
-    if best is not None:
-        return best[1].reply(situation, text)
     for verb in (("repeat", "after", "me"), ("say",)):
         if spoken[: len(verb)] == list(verb) and len(spoken) > len(verb):
             rest = text.split(None, len(verb))[-1].strip(" :,\"'")
             return rest[:1].upper() + rest[1:]
     return None
+
+
+def knows(text: str) -> bool:
+    """Tell whether `text` is one of `phrases`, or nearly."""
+    return _entry(text) is not None
 
 
 def fallback(text: str, situation: Situation) -> str:
@@ -169,6 +168,19 @@ def is_cancellation(text: str) -> bool:
     """Tell whether `text` takes a request back."""
     said = " ".join(words(text))
     return any(said == " ".join(words(phrase)) for phrase in CANCELLATIONS)
+
+
+def _entry(text: str) -> _Entry | None:
+    """Return the entry with the phrase that `text` is most like, if it is like one."""
+    spoken = words(text)
+    said = " ".join(spoken)
+    best: tuple[float, _Entry] | None = None
+    for entry in _ENTRIES:
+        for phrase in entry.phrases:
+            likeness = _likeness(phrase, spoken, said)
+            if likeness >= _SURE and (best is None or likeness > best[0]):
+                best = (likeness, entry)
+    return best[1] if best is not None else None
 
 
 def _likeness(phrase: str, spoken: Sequence[str], said: str) -> float:
