@@ -39,7 +39,7 @@ class Weatherman:
         return [Say(f"I heard: {last['content'][0]['text']}")]
 
 
-async def run(program: str, arguments: Sequence[str], directory: Path) -> str:
+async def run(program: str | Path, arguments: Sequence[str], directory: Path) -> str:
     """Run a program to its end and return what it printed."""
     async with LocalServer(responder=Weatherman(), recognizer=None, synthesizer=None, pace=0) as server:
         variables = {"OPENAI_BASE_URL": server.http_url, "OPENAI_API_KEY": "sk-local", "PYTHONWARNINGS": "error"}
@@ -80,3 +80,10 @@ async def test_the_first_program_leaves_a_recording(tmp_path: Path) -> None:
     pcm, rate, channels = read_wav(tmp_path / "spoken.wav")
     assert (rate, channels) == (24_000, 1)
     assert any(pcm)
+
+
+async def test_the_program_in_the_readme(tmp_path: Path) -> None:
+    readme = (EXAMPLES.parents[1] / "README.md").read_text()
+    program = tmp_path / "first.py"
+    program.write_text(readme.split("```python\n")[1].split("```")[0])
+    assert "It is: Sunny in Paris." in await run(program, [], tmp_path)
