@@ -20,7 +20,7 @@ __all__ = ["answers_for", "offer", "together", "utterances"]
 _MOST_SAID_AT_ONCE = 4
 """Parameters of one tool that the sentences mention; the rest is asked for."""
 
-_MOST_TOGETHER = 12
+_MOST_TOGETHER = 24
 _OPTIONAL = re.compile(r"\[[^\[\]]*\]\s*")
 _CALENDAR = ("date", "time", "weekday", "month")
 
@@ -93,8 +93,10 @@ def together(tools: Sequence[Tool]) -> list[str]:
         if where:
             first = _plain_ask(tool)
             made += [f"{first} and [in ]{where}?"]
-    for first, second in permutations(map(_plain_ask, tools), 2):
-        made.append(f"{first} and {second[:1].lower()}{second[1:]}{'?' * first.startswith('W')}")
+    for one, other in permutations(tools, 2):
+        asked = _plain_ask(one)
+        for follows in dict.fromkeys((_plain_ask(other), _plain_ask(other, bare=True))):
+            made.append(f"{asked} and {follows[:1].lower()}{follows[1:]}{'?' * asked.startswith('W')}")
     return [_tidied(sentence) for sentence in islice(made, _MOST_TOGETHER)]
 
 
@@ -156,7 +158,7 @@ def _general(tool: Tool, tails: Sequence[str]) -> Iterator[str]:
     is_or_are = "are" if noun.endswith("s") else "is"
     for tail in tails:
         yield f"What {is_or_are} the {noun} {tail}?"
-        yield f"[Please] tell me the {noun} {tail}"
+        yield f"[Please] tell me the {noun} {tail} [please]"
         yield f"Can you tell me the {noun} {tail} [please]?"
         yield f"[Please] {verb} [the] {noun} {tail} [please]"
         yield f"I need the {noun} {tail} [please]"
@@ -213,8 +215,11 @@ def _verb_and_noun(tool: Tool) -> tuple[str, str]:
     return "get", escape(" ".join(said))
 
 
-def _plain_ask(tool: Tool) -> str:
-    required = [piece for parameter in tool.parameters if parameter.required and (piece := _piece(parameter))]
+def _plain_ask(tool: Tool, *, bare: bool = False) -> str:
+    """Return the shortest sentence that asks for `tool`, with what it needs; `bare`: without."""
+    required = (
+        [] if bare else [piece for parameter in tool.parameters if parameter.required and (piece := _piece(parameter))]
+    )
     tail = " ".join(required[:_MOST_SAID_AT_ONCE])
     verb, noun = _verb_and_noun(tool)
     if verb in ACTIONS:

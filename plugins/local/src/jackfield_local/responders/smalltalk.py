@@ -38,7 +38,7 @@ _JOKE: Final = "Why did the telephone wear glasses? Because it had lost all its 
 _MOST_COUNTED: Final = 30
 _SURE: Final = 84.0
 
-CANCELLATIONS: Final = ("Never mind", "Forget it", "Cancel that", "Stop", "Stop please", "Please stop", "Stop it")
+CANCELLATIONS: Final = ("Never mind", "Forget it", "Cancel that", "Stop", "Stop please", "Please stop")
 
 
 @frozen

@@ -68,7 +68,8 @@ class EspeakSynthesizer:
         """Return `text` spoken as PCM16 mono at 24,000 Hz, b"" where it holds nothing to say.
 
         `voice` is an API voice name; `speed` runs from 0.25 to 1.5 and is held to that. Marks of any kind are read or
-        passed over, never obeyed. Speech ends after ten minutes (`MAX_SPEECH_MS`), whatever the text.
+        passed over, never obeyed. Speech ends after ten minutes (`MAX_SPEECH_MS`), whatever the text. The same text
+        sounds the same every time, but not to the bit: the flutter of a voice runs on from one call to the next.
         """
         spoken = _speakable(text)
         if not spoken:
@@ -186,7 +187,7 @@ class _Engine:
             _PARAMETER_WORDGAP: round(_GAP_UNITS * (rate / wanted - 1)) if rate > wanted + 1 else 0,
             _PARAMETER_PITCH: voice.pitch,
             _PARAMETER_RANGE: voice.range,
-            _PARAMETER_VOLUME: 100,
+            _PARAMETER_VOLUME: voice.volume,
         }
         for parameter, value in parameters.items():
             self._library.espeak_SetParameter(parameter, value, 0)

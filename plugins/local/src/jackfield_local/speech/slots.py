@@ -142,7 +142,7 @@ def _number() -> Rule:
     )
 
 
-def _digits(name: str, example: str = "4217") -> Rule:
+def _digits(name: str, example: str = "0042") -> Rule:
     return Rule(
         name,
         tuple((word,) for word in DIGITS if word != "o"),

@@ -27,8 +27,8 @@ _PITCHED_FRAMES: Final = 5
 _BANDS: Final = 24
 _BACKGROUND: Final = 1e-3
 
-_STEADY: Final = 0.93
-"""Mean likeness of spectra from which on a sound is a tone or a hum."""
+_STEADY: Final = 0.96
+"""Median likeness of spectra from which on a sound is a tone or a hum."""
 
 
 def speech_span(pcm: bytes, rate: int) -> tuple[int, int] | None:
@@ -75,7 +75,7 @@ def _repetition(spectra: NDArray[Any], size: int, rate: int) -> NDArray[Any]:
 
 
 def _likeness(spectra: NDArray[Any]) -> float:
-    """Return how like its average a sound's spectrum stays (mean correlation): 1.0 where it stands still."""
+    """Return how like its average a sound's spectrum stays (median correlation): 1.0 where it stands still."""
     edges = np.unique(np.geomspace(4, spectra.shape[1] - 1, _BANDS + 1).astype(int))
     bands = np.add.reduceat(spectra, edges[:-1], axis=1)
     # What lies far below the loudest band is background, and would only blur the comparison.
@@ -83,4 +83,4 @@ def _likeness(spectra: NDArray[Any]) -> float:
     shapes = shapes - shapes.mean(axis=1, keepdims=True)
     mean = shapes.mean(axis=0)
     norms = np.linalg.norm(shapes, axis=1) * np.linalg.norm(mean)
-    return float((shapes @ mean / np.maximum(norms, 1e-9)).mean())
+    return float(np.median(shapes @ mean / np.maximum(norms, 1e-9)))
