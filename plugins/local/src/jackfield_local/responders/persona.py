@@ -12,7 +12,7 @@ from attrs import frozen
 
 __all__ = ["Persona"]
 
-_NAME: Final = re.compile(r"\b(?:you are|you're|your name is|named|called) (?!an?\b|the\b|here\b)([A-Z][\w-]*)")
+_NAME: Final = re.compile(r"\b(?i:you are|you're|your name is|named|called) (?!an?\b|the\b|here\b)([A-Z][\w-]*)")
 _ROLE: Final = re.compile(
     r"\b(?:help(?:s|ing)?(?: (?:the )?(?:user|users|customer|customers|caller|callers|people|them))? with"
     r"|handles?|handling|responsible for|in charge of|specialist (?:in|for)|expert (?:in|on)|deals? with"

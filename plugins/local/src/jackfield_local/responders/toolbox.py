@@ -96,7 +96,7 @@ def _parameters(schema: object) -> Iterable[Parameter]:
     if not isinstance(schema, Mapping) or not isinstance(schema.get("properties"), Mapping):
         return
     required = schema.get("required")
-    needed = set(required) if isinstance(required, Sequence) and not isinstance(required, str) else set()
+    needed = required if isinstance(required, Sequence) and not isinstance(required, str) else ()
     for name, given in schema["properties"].items():
         if not isinstance(name, str):
             continue
