@@ -1,6 +1,6 @@
 """A small script for what no tool answers: greetings, thanks, stories, and the history of the telephone.
 
-Answers depend on nothing but the conversation. The long ones last 10 to 20 seconds, so that they can be interrupted.
+Answers depend on nothing but the conversation. The long ones last 15 to 20 seconds, so that they can be interrupted.
 """
 
 from __future__ import annotations
@@ -23,16 +23,13 @@ NOT_HEARD: Final = "Sorry, I did not catch that. Could you say it again?"
 
 _TELEPHONE: Final = (
     "The telephone was born in eighteen seventy six, when Alexander Graham Bell asked for a patent, only hours before "
-    "Elisha Gray came to the same office with the same idea. At first, every call went through an operator, who put a "
-    "plug into a jack by hand. Then an undertaker named Almon Strowger built a switch that needed no operator at all. "
-    "Cables were laid under the oceans, exchanges learned to count in tones, and at last the wire itself disappeared."
+    "Elisha Gray came with the same idea. At first, every call went through an operator, who put a plug into a jack "
+    "by hand. Then came automatic switches, cables under the oceans, and at last no wire at all."
 )
 _STORY: Final = (
     "Once upon a time there was a lighthouse that nobody had visited for a hundred years. Every evening it lit its "
-    "lamp all the same, and every morning it put it out again. One winter night a small boat was lost in the fog, and "
-    "its captain saw, far away, a single patient light. He followed it until he heard the waves on the rocks and knew "
-    "where he was. He never learned who kept the lamp, but from that night on, every ship that passed would sound its "
-    "horn, twice."
+    "lamp all the same. One winter night a boat was lost in the fog, and its captain saw a single patient light. He "
+    "never learned who kept it, but every ship that passes there still sounds its horn, twice."
 )
 _JOKE: Final = "Why did the telephone wear glasses? Because it had lost all its contacts."
 _MOST_COUNTED: Final = 30
