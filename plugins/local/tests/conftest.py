@@ -155,7 +155,7 @@ class StubResponder:
         self.contexts: list[ResponseContext] = []
 
     def phrases(self, context: ResponseContext) -> Sequence[str]:
-        return ["what is the weather in Paris", "thank you"]
+        return ["What is the weather in Paris", "thank you"]
 
     async def respond(self, context: ResponseContext) -> Reply:
         self.contexts.append(context)

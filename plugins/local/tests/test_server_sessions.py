@@ -53,7 +53,7 @@ class TestTurns:
         assert done["output"][0]["content"] == [{"type": "output_audio", "transcript": words}]
         assert "".join(e["delta"] for e in client.of("response.output_audio_transcript.delta")) == words
         (heard,) = client.of("conversation.item.input_audio_transcription.completed")
-        assert heard["transcript"] == "what is the weather in Paris"
+        assert heard["transcript"] == "What is the weather in Paris"
         expected = b"".join(
             ToneSynthesizer().synthesize(sentence, voice="alloy", speed=1.0)
             for sentence in ("Hello there. ", "How can I help you today?")
@@ -76,7 +76,7 @@ class TestTurns:
             await client.until("response.done")
         (context,) = responder.contexts
         assert context.instructions == "Be kind."
-        assert context.items[0]["content"][0]["transcript"] == "what is the weather in Paris"
+        assert context.items[0]["content"][0]["transcript"] == "What is the weather in Paris"
 
     async def test_a_manual_turn(self, local_server: Any, dial: Any, speech: Any) -> None:
         async with local_server() as server, dial(server.url + MODEL) as client:

@@ -72,7 +72,10 @@ class Responder(Protocol):
     """Decides what the assistant answers."""
 
     def phrases(self, context: ResponseContext) -> Sequence[str]:
-        """Return utterances that this responder understands in `context`: the recogniser's grammar."""
+        """Return utterances that this responder understands in `context`: the recogniser's grammar.
+
+        They are plain text, or have gaps and optional parts: see `jackfield_local.speech.patterns`.
+        """
         ...
 
     async def respond(self, context: ResponseContext) -> Reply:

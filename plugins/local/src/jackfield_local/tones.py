@@ -9,6 +9,7 @@ import numpy as np
 
 from jackfield_local.engine.shapes import VOICES
 from jackfield_local.interfaces import SAMPLE_RATE
+from jackfield_local.speech.patterns import plain
 
 __all__ = ["PhraseRecognizer", "ToneSynthesizer"]
 
@@ -41,7 +42,7 @@ class PhraseRecognizer:
         if not phrases:
             return ""
         self._turn += 1
-        return phrases[(self._turn - 1) % len(phrases)]
+        return plain(phrases[(self._turn - 1) % len(phrases)])
 
 
 def _tone(pitch: float, ms: float) -> bytes:
