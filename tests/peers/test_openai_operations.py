@@ -94,7 +94,7 @@ async def test_audio_that_is_committed_by_hand(line: Line) -> None:
     await line.connection.input_audio_buffer.commit()
     item_id = (await line.until("input_audio_buffer.committed")).item_id
     transcribed = await line.until("conversation.item.input_audio_transcription.completed")
-    assert (transcribed.item_id, transcribed.transcript) == (item_id, "hello")
+    assert (transcribed.item_id, transcribed.transcript) == (item_id, "Hello")
 
 
 async def test_items_are_retrieved_truncated_and_deleted(line: Line) -> None:
