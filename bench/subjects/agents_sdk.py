@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
 
-from .base import CHUNK
-
-if TYPE_CHECKING:
-    from agents.realtime import RealtimeSession
+from .base import SessionConnection
 
 TITLE = "openai-agents session"
 
@@ -20,7 +16,7 @@ def missing() -> str | None:
 
 
 @asynccontextmanager
-async def connect(url: str) -> AsyncIterator[_Connection]:
+async def connect(url: str) -> AsyncIterator[SessionConnection]:
     from agents.realtime import RealtimeAgent, RealtimeRunner
 
     agent = RealtimeAgent(name="Bench", instructions="Be brief.")
@@ -30,23 +26,4 @@ async def connect(url: str) -> AsyncIterator[_Connection]:
             raw = event.data if event.type == "raw_model_event" else None
             if raw and raw.type == "raw_server_event" and raw.data["type"] == "session.updated":
                 break
-        yield _Connection(session)
-
-
-class _Connection:
-    def __init__(self, session: RealtimeSession) -> None:
-        self._session = session
-
-    async def run(self, turns: int, mark: Callable[[], None]) -> int:
-        mark()
-        await self._session.send_audio(CHUNK)
-        received = 0
-        async for event in self._session:
-            if event.type == "audio":
-                received += len(event.audio.data)
-            elif event.type == "agent_end":
-                mark()
-                turns -= 1
-                if not turns:
-                    break
-        return received
+        yield SessionConnection(session)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 CHUNK: Final = bytes(960)
 """20 ms of PCM16: the audio with which a client starts the conversation."""
@@ -33,3 +33,24 @@ class Subject(Protocol):
     def connect(self, url: str) -> AbstractAsyncContextManager[Connection]:
         """Connect, update the session and wait for the acknowledgement."""
         ...
+
+
+class SessionConnection:
+    """A `Connection` over a session, jackfield's or openai-agents': their events have the same names and shapes."""
+
+    def __init__(self, session: Any) -> None:
+        self._session = session
+
+    async def run(self, turns: int, mark: Callable[[], None]) -> int:
+        mark()
+        await self._session.send_audio(CHUNK)
+        received = 0
+        async for event in self._session:
+            if event.type == "audio":
+                received += len(event.audio.data)
+            elif event.type == "agent_end":
+                mark()
+                turns -= 1
+                if not turns:
+                    break
+        return received

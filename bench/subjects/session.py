@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from . import transport
-from .base import CHUNK
-
-if TYPE_CHECKING:
-    from jackfield import RealtimeSession
+from .base import SessionConnection
 
 TITLE = "jackfield session"
 
@@ -24,7 +21,7 @@ def missing(**options: Any) -> str | None:
 
 
 @asynccontextmanager
-async def connect(url: str, **options: Any) -> AsyncIterator[_Connection]:
+async def connect(url: str, **options: Any) -> AsyncIterator[SessionConnection]:
     from jackfield import RealtimeAgent, RealtimeSession, create_transport
 
     agent = RealtimeAgent(name="Bench", instructions="Be brief.")
@@ -33,23 +30,4 @@ async def connect(url: str, **options: Any) -> AsyncIterator[_Connection]:
         async for event in session:
             if event.type == "connection_change" and event.status == "connected":
                 break
-        yield _Connection(session)
-
-
-class _Connection:
-    def __init__(self, session: RealtimeSession) -> None:
-        self._session = session
-
-    async def run(self, turns: int, mark: Callable[[], None]) -> int:
-        mark()
-        await self._session.send_audio(CHUNK)
-        received = 0
-        async for event in self._session:
-            if event.type == "audio":
-                received += len(event.audio.data)
-            elif event.type == "agent_end":
-                mark()
-                turns -= 1
-                if not turns:
-                    break
-        return received
+        yield SessionConnection(session)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from jackfield.errors import (
@@ -34,7 +34,6 @@ logger = logging.getLogger("jackfield.openai")
 
 CLOSE_SECONDS = 2.0
 """How long closing the wire may take before it is left to itself. Wires have bounds of their own, which are shorter."""
-
 
 _FRAMES_IN_A_ROW = 32
 """How many frames are taken before others on the loop have their turn."""
@@ -78,15 +77,12 @@ class Connection:
         if not events:
             return
         frames = [encode(event) for event in events]
-        self._told_out(events)
         self._arm()
-        await self._outbox.write(frames)
+        await self.send_frames(*frames)
 
     async def send_frames(self, *frames: bytes) -> None:
         """Write frames that are encoded already, together and in order."""
-        if self._emitter.listens("*out"):
-            for frame in frames:
-                self._emitter.emit_raw("*out", lambda frame=frame: decode(frame))  # type: ignore[misc]
+        self._tell_out(frames)
         await self._outbox.write(frames)
 
     def tell(self, events: Iterable[TransportEvent]) -> None:
@@ -153,11 +149,8 @@ class Connection:
             if self._ended:
                 return  # a listener closed the transport: the rest of this frame is nobody's
             emitter.emit(event)
-        reactions = self.protocol.data_to_send()
-        if reactions and not self._ended:
-            self._post(reactions)
-        if self.protocol.deadline != self._armed:
-            self._arm()
+        self._react()
+        self._arm()
         if not self.ready.done():
             self._settle_ready()
 
@@ -178,14 +171,17 @@ class Connection:
         if not self._ended:
             self._on_end(closed)
 
-    def _post(self, events: list[dict[str, Any]]) -> None:
-        self._told_out(events)
-        self._outbox.post([encode(event) for event in events])
+    def _react(self) -> None:
+        """Post what the protocol has to say to what it was told, or to the time that passed."""
+        reactions = self.protocol.data_to_send()
+        if reactions and not self._ended:
+            frames = [encode(event) for event in reactions]
+            self._tell_out(frames)
+            self._outbox.post(frames)
 
-    def _told_out(self, events: Iterable[Mapping[str, Any]]) -> None:
+    def _tell_out(self, frames: Sequence[bytes]) -> None:
         if self._emitter.listens("*out"):
-            for event in events:
-                frame = encode(event)
+            for frame in frames:
                 self._emitter.emit_raw("*out", lambda frame=frame: decode(frame))  # type: ignore[misc]
 
     def _report(self, error: Exception) -> None:
@@ -209,9 +205,7 @@ class Connection:
     def _expire(self) -> None:
         self._timer, self._armed = None, None
         self.tell(self.protocol.expire())
-        reactions = self.protocol.data_to_send()
-        if reactions and not self._ended:
-            self._post(reactions)
+        self._react()
         self._arm()
 
 

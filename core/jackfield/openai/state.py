@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections import Counter
 from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from typing import Any
 
 from attrs import define, field
 
@@ -22,8 +22,6 @@ from .interruption import BargeIn, plan_interruption
 from .sequencer import ResponseSequencer
 
 __all__ = ["ConnectionState", "event_ids"]
-
-T = TypeVar("T")
 
 _REMEMBERED_CALLS = 512
 
