@@ -165,6 +165,31 @@ class TestInterruption:
                     if event.type == "audio":
                         break
 
+    async def test_of_another_response_leaves_this_one_alone(self, subject: Subject, server: LocalServer) -> None:
+        async with subject.connected(server) as transport:
+            events = transport.events()
+            await transport.send_message("Hello?")
+            async with asyncio.timeout(PATIENCE):
+                async for event in events:
+                    if event.type == "audio":
+                        break
+            await transport.interrupt("resp_of_long_ago")
+            told = await turn(events)
+            assert told[-1].status == "completed"
+            assert "audio_interrupted" not in [event.type for event in told]
+
+    async def test_playback_says_how_far_a_part_has_come(self, subject: Subject, server: LocalServer) -> None:
+        async with subject.connected(server) as transport:
+            events = transport.events()
+            await transport.send_message("Hello?")
+            told = await turn(events)
+            audio = [event for event in told if event.type == "audio"]
+            part = transport.playback(audio[0].item_id, audio[0].content_index)
+            assert part is not None
+            assert part.received_ms == pytest.approx(sum(len(event.data) for event in audio) / 48)
+            assert part.generated
+            assert transport.playback("item_of_long_ago") is None
+
     async def test_of_nothing_sends_nothing(self, subject: Subject, server: LocalServer) -> None:
         async with subject.connected(server) as transport:
             await transport.interrupt()

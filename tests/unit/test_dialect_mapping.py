@@ -78,7 +78,7 @@ USER = items.UserMessageItem(item_id="item_1", content=(items.InputText("hello")
 ASSISTANT = items.AssistantMessageItem(
     item_id="item_1", content=(items.AssistantText("hello"),), status="completed", response_id="resp_1"
 )
-CALLED = items.ToolCallItem(
+CALLED = items.RealtimeToolCallItem(
     item_id="item_f", call_id="call_1", name="add", arguments='{"a":1}', status="in_progress", response_id="resp_1"
 )
 MCP_CALLED = items.McpCallItem(
@@ -369,7 +369,7 @@ class TestFunctionCalls:
         turn = told[-1]
         assert isinstance(turn, events.TurnDone)
         [item] = turn.output
-        assert isinstance(item, items.ToolCallItem)
+        assert isinstance(item, items.RealtimeToolCallItem)
         assert item.status == "incomplete"
 
     def test_call_and_output_are_one_item(self) -> None:

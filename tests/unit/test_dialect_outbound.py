@@ -137,7 +137,7 @@ class TestAnswers:
         assert ask["type"] == "response.create"
         [update] = told
         assert isinstance(update, events.ItemUpdate)
-        assert update.item == items.ToolCallItem(
+        assert update.item == items.RealtimeToolCallItem(
             item_id="item_f",
             call_id="call_1",
             name="add",
@@ -282,8 +282,8 @@ def assistant(item_id: str, text: str = "hi") -> items.AssistantMessageItem:
     return items.AssistantMessageItem(item_id=item_id, content=(items.AssistantText(text),), status="completed")
 
 
-def called(item_id: str, output: str | None = "42") -> items.ToolCallItem:
-    return items.ToolCallItem(
+def called(item_id: str, output: str | None = "42") -> items.RealtimeToolCallItem:
+    return items.RealtimeToolCallItem(
         item_id=item_id, call_id=f"call_{item_id}", name="f", arguments="{}", output=output, status="completed"
     )
 
@@ -330,7 +330,7 @@ def show(item: dict[str, Any]) -> str:
 def expected(history: list[Any]) -> list[str]:
     lines = []
     for item in history:
-        if isinstance(item, items.ToolCallItem):
+        if isinstance(item, items.RealtimeToolCallItem):
             lines.append(f"call {item.item_id}")
             if item.output is not None:
                 lines.append(f"output {item.call_id}: {item.output}")

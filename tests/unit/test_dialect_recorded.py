@@ -90,7 +90,7 @@ def brief(event: Any) -> str:
         case events.ItemUpdate():
             item = event.item
             shown = f"{item.item_id} {getattr(item, 'status', None) or ''}".strip()
-            if isinstance(item, items.ToolCallItem) and item.output is not None:
+            if isinstance(item, items.RealtimeToolCallItem) and item.output is not None:
                 shown += f" = {item.output}"
             return f"item_update {shown}" + (f" after {event.after}" if event.after != "" else "")
         case events.Audio():
@@ -164,7 +164,7 @@ EXPECTED: dict[str, list[str]] = {
         "audio item_A2 960",
         "audio item_A2 960",
         "speech_started item_U3 9000",
-        "audio_interrupted resp_3 item_A2 0 30",
+        "audio_interrupted resp_3 item_A2 0 30 60",
         "audio_done resp_3 item_A2 0",
         "item_update item_A2 incomplete after item_U2",
         "item_update item_A2 incomplete",

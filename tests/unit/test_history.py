@@ -21,8 +21,8 @@ from jackfield.transport.items import (
     InputText,
     McpCallItem,
     RealtimeItem,
+    RealtimeToolCallItem,
     SystemMessageItem,
-    ToolCallItem,
     UserMessageItem,
 )
 
@@ -223,9 +223,9 @@ class TestUser:
 class TestTools:
     def test_a_call_keeps_its_output(self) -> None:
         history = History()
-        call = ToolCallItem(item_id="c", call_id="call_1", name="f", output="4", status="completed")
+        call = RealtimeToolCallItem(item_id="c", call_id="call_1", name="f", output="4", status="completed")
         history.update(call)
-        history.update(ToolCallItem(item_id="c", call_id="call_1", name="f"))
+        history.update(RealtimeToolCallItem(item_id="c", call_id="call_1", name="f"))
         assert history.items() == [call]
 
     def test_other_items_are_replaced_whole(self) -> None:
@@ -258,7 +258,7 @@ ITEMS = st.one_of(
         content=PARTS,
         status=st.sampled_from([None, "in_progress", "completed", "incomplete"]),
     ),
-    st.builds(ToolCallItem, item_id=NAMES, call_id=st.just("call_1"), name=st.just("f")),
+    st.builds(RealtimeToolCallItem, item_id=NAMES, call_id=st.just("call_1"), name=st.just("f")),
 )
 INDEXES = st.integers(-2, 4) | st.integers()
 STEPS = st.one_of(

@@ -8,8 +8,8 @@ from typing import Any, Literal
 import pytest
 
 from jackfield.audio import RealtimePlaybackTracker
-from jackfield.openai import BargeIn, OpenAIRealtimeProtocol
-from jackfield.transport import TransportCapabilities, events
+from jackfield.openai import OpenAIRealtimeProtocol
+from jackfield.transport import BargeIn, TransportCapabilities, events
 
 SERVER_PLAYS = TransportCapabilities(audio_in=False, audio_out=False, playback="server", truncate="server")
 ABSENT: Literal["absent"] = "absent"
@@ -61,8 +61,8 @@ class Call:
     def speak(self) -> None:
         self.hear("input_audio_buffer.speech_started", item_id="item_user", audio_start_ms=0)
 
-    def interrupt(self) -> None:
-        frames, told = self.dialect.interrupt()
+    def interrupt(self, response: str | None = None) -> None:
+        frames, told = self.dialect.interrupt(response)
         self.sent += frames
         self.told += told
 
@@ -435,3 +435,68 @@ class TestFarEndPlays:
         call.speak()
         assert call.frames() == [("cancel", "resp_1")]
         assert call.cuts() == [("item_1", 100)]
+
+
+class TestOneResponse:
+    """An interruption that is meant for one response leaves every other one alone."""
+
+    def test_the_active_one(self) -> None:
+        call = Call()
+        call.begin()
+        call.audio(500)
+        call.ms += 200
+        call.interrupt("resp_1")
+        assert call.frames() == [("cancel", "resp_1"), ("truncate", "item_1", 0, 200)]
+        assert call.cuts() == [("item_1", 200)]
+
+    def test_an_older_one_that_still_plays(self) -> None:
+        call = Call()
+        call.begin()
+        call.audio(500)
+        call.audio_done()
+        call.end()
+        call.begin("resp_2")
+        call.audio(500, "item_2", "resp_2")
+        call.ms += 100
+        call.interrupt("resp_1")
+        assert call.frames() == [("truncate", "item_1", 0, 100)], "the newer one goes on"
+        assert call.cuts() == [("item_1", 100)]
+        call.audio(100, "item_2", "resp_2")
+        assert call.heard() == ["item_2"]
+
+    def test_one_that_was_played(self) -> None:
+        call = Call()
+        call.begin()
+        call.audio(100)
+        call.audio_done()
+        call.end()
+        call.ms += 200
+        call.begin("resp_2")
+        call.interrupt("resp_1")
+        assert call.frames() == []
+        assert call.cuts() == []
+
+    def test_a_request_that_waits_is_not_cancelled(self) -> None:
+        call = Call()
+        call.dialect.request_response()
+        call.interrupt("resp_1")
+        call.begin("resp_2")
+        assert call.frames() == []
+
+    def test_where_the_far_end_plays_another_one(self) -> None:
+        call = Call(capabilities=SERVER_PLAYS)
+        call.begin("resp_2")
+        place = {"response_id": "resp_2", "item_id": "item_2", "content_index": 0}
+        call.hear("response.content_part.added", **place, part={"type": "audio"})
+        call.hear("output_audio_buffer.started", response_id="resp_2")
+        call.interrupt("resp_1")
+        assert call.frames() == []
+
+    def test_what_had_arrived_is_told(self) -> None:
+        call = Call()
+        call.begin()
+        call.audio(500)
+        call.ms += 200
+        call.interrupt("resp_1")
+        [cut] = [event for event in call.told if isinstance(event, events.AudioInterrupted)]
+        assert (cut.played_ms, cut.received_ms) == (200, 500)

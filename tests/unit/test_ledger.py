@@ -267,6 +267,44 @@ class TestFarEndPlays:
         assert position.played_ms == known
 
 
+class TestWhenItBegan:
+    def began(self, ledger: PlaybackLedger, item: str) -> float | None:
+        position = ledger.position(item, 0)
+        assert position is not None
+        return position.started_at
+
+    def test_with_the_first_chunk_and_behind_what_plays(self) -> None:
+        clock = Clock()
+        ledger = PlaybackLedger(clock)
+        ledger.received("resp", "item_1", 0, 4800)
+        ledger.received("resp", "item_2", 0, 4800)
+        assert self.began(ledger, "item_1") == 5.0
+        assert self.began(ledger, "item_2") is None, "it waits"
+        clock.ms += 150
+        assert self.began(ledger, "item_2") == pytest.approx(5.1)
+
+    def test_a_cut_lets_what_waits_begin(self) -> None:
+        clock = Clock()
+        ledger = PlaybackLedger(clock)
+        ledger.received("resp_1", "item_1", 0, 4800)
+        ledger.received("resp_2", "item_2", 0, 4800)
+        clock.ms += 20
+        ledger.cut(ledger.audible("resp_1"))
+        assert self.began(ledger, "item_2") == pytest.approx(5.02)
+        assert self.began(ledger, "item_1") == 5.0
+
+    def test_with_a_tracker_it_is_the_first_report(self) -> None:
+        tracker = RealtimePlaybackTracker()
+        ledger = PlaybackLedger(Clock(), tracker)
+        ledger.received("resp", "item_1", 0, 4800)
+        assert self.began(ledger, "item_1") is None
+        tracker.on_play_ms("item_1", 0, 20)
+        first = self.began(ledger, "item_1")
+        tracker.on_play_ms("item_1", 0, 20)
+        assert first is not None
+        assert self.began(ledger, "item_1") == first
+
+
 class TestReported:
     """With a tracker the ledger believes the application, and nothing else."""
 

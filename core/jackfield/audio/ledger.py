@@ -34,6 +34,8 @@ class PartPlayback:
     played_ms: float
     generated: bool
     """Whether its last chunk has arrived."""
+    started_at: float | None = None
+    """When it began to be heard, in s of `time.monotonic`'s clock; None where it has not, or nobody knows."""
 
     @property
     def audible(self) -> bool:
@@ -60,6 +62,7 @@ class _Part:
     """Set once it is known for good how much was heard."""
     stretches: list[tuple[float, float]] = field(factory=list)
     """When it plays, by the clock: (start in s, length in ms), one stretch unless the audio ran dry."""
+    started_at: float | None = None
 
     @property
     def received_ms(self) -> float:
@@ -117,6 +120,8 @@ class PlaybackLedger:
             return
         start = max(now, self._queue_ends)
         part.stretches.append((start, length))
+        if part.started_at is None:
+            part.started_at = start
         self._queue_ends = start + length / 1000
         self._queue_tail = part
 
@@ -153,6 +158,7 @@ class PlaybackLedger:
             part = self._parts.get((state.item_id, state.content_index))
             if part is not None:
                 part.settled_ms = min(state.played_ms, state.received_ms)
+                part.started_at = state.started_at
                 part.stretches.clear()
         self._queue_ends = now
         for part in self._parts.values():
@@ -160,6 +166,8 @@ class PlaybackLedger:
             left = sum(length for _, length in part.stretches) - played
             if left > 0:
                 part.stretches = [(now - played / 1000, played), (self._queue_ends, left)]
+                if not played:
+                    part.started_at = self._queue_ends
                 self._queue_ends += left / 1000
         if self._tracker is not None:
             self._tracker.on_interrupted()
@@ -167,7 +175,8 @@ class PlaybackLedger:
     def playing(self, response_id: str, item_id: str, content_index: int) -> None:
         """Note that the far end began to play a part (server-side playback); it ends with `stopped`."""
         part = self._part(response_id, item_id, content_index, PCM16)
-        part.stretches = [(self._clock(), float("inf"))]
+        part.started_at = self._clock()
+        part.stretches = [(part.started_at, float("inf"))]
 
     def stopped(self, item_id: str, content_index: int) -> bool:
         """Settle a part that the far end no longer plays, at the time that passed since it began.
@@ -200,12 +209,17 @@ class PlaybackLedger:
 
     def _state(self, part: _Part) -> PartPlayback:
         received = part.received_ms
+        started = part.started_at
         if part.settled_ms is not None:
             played = part.settled_ms
         elif self._tracker is None:
-            played = part.played_by(self._clock())
+            now = self._clock()
+            played = part.played_by(now)
+            if started is not None and started > now:
+                started = None  # it waits behind what is played now
         else:
             played = self._reported_ms(part, self._tracker)
+            started = self._tracker.started_at(part.item_id, part.content_index)
         return PartPlayback(
             part.response_id,
             part.item_id,
@@ -213,6 +227,7 @@ class PlaybackLedger:
             received,
             min(played, received),
             part.generated or part.settled_ms is not None,
+            started,
         )
 
     def _reported_ms(self, part: _Part, tracker: RealtimePlaybackTracker) -> float:

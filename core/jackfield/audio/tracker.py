@@ -6,6 +6,7 @@ An audio callback may call it from a thread of its own.
 from __future__ import annotations
 
 import threading
+import time
 from typing import Any
 
 from attrs import frozen
@@ -38,6 +39,7 @@ class RealtimePlaybackTracker:
         self._format = PCM16
         self._current: tuple[str, int] | None = None
         self._played: dict[tuple[str, int], float] = {}
+        self._started: dict[tuple[str, int], float] = {}
 
     def on_play_bytes(self, item_id: str, item_content_index: int, bytes: bytes) -> None:  # noqa: A002
         """Tell that these bytes, in the session's output format, were played."""
@@ -50,8 +52,12 @@ class RealtimePlaybackTracker:
             played = self._played.pop(key, 0.0) + ms
             self._played[key] = played  # the newest is last
             self._current = key
+            if key not in self._started:
+                self._started[key] = time.monotonic() - ms / 1000
             while len(self._played) > _REMEMBERED_PARTS:
-                del self._played[next(iter(self._played))]
+                oldest = next(iter(self._played))
+                del self._played[oldest]
+                self._started.pop(oldest, None)
 
     def on_interrupted(self) -> None:
         """Tell that playback stopped and what was queued is gone. The transport calls this itself as well."""
@@ -73,6 +79,11 @@ class RealtimePlaybackTracker:
         """Return how much of this content part was reported as played, in ms."""
         with self._lock:
             return self._played.get((item_id, item_content_index), 0.0)
+
+    def started_at(self, item_id: str, item_content_index: int) -> float | None:
+        """Return when this content part began to be played, in s of `time.monotonic`; None before its first report."""
+        with self._lock:
+            return self._started.get((item_id, item_content_index))
 
     @property
     def last_reported(self) -> tuple[str, int] | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from .codec import audio_frame, decode, encode
 from .error_table import CLOSE_CODES, ERROR_CODES, error_from_payload
-from .interruption import BargeIn, Interruption, plan_interruption
+from .interruption import Interruption, plan_interruption
 from .protocol import OpenAIRealtimeProtocol
 from .sequencer import ResponseSequencer, Watchdog
 from .session_payload import response_payload, session_payload
@@ -19,7 +19,6 @@ from .wire import Wire, WireConnection
 __all__ = [
     "CLOSE_CODES",
     "ERROR_CODES",
-    "BargeIn",
     "Interruption",
     "OpenAIRealtimeProtocol",
     "OpenAIRealtimeTransport",

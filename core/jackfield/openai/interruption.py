@@ -7,19 +7,17 @@ over several items.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal
 
 from attrs import frozen
 
 from jackfield.audio.ledger import PartPlayback, PlaybackLedger
 from jackfield.transport.capabilities import TransportCapabilities
+from jackfield.transport.options import BargeIn
 
 from .sequencer import ResponseSequencer
 
-__all__ = ["BargeIn", "Interruption", "plan_interruption", "reaction_to_speech"]
-
-BargeIn: TypeAlias = Literal["auto", "always", "never"]
-"""Whether the user's speech interrupts the model. `auto`: as turn detection's interrupt_response says."""
+__all__ = ["Interruption", "plan_interruption", "reaction_to_speech"]
 
 
 @frozen
@@ -58,17 +56,18 @@ def plan_interruption(
     cancel: bool,
     now: float,
     new_event_id: Callable[[], str],
+    response_id: str | None = None,
 ) -> Interruption:
-    """Plan the interruption of everything that is being generated or played.
+    """Plan the interruption of everything that is being generated or played, or of one response.
 
     Where the application plays (playback `client`), each part that was cut is truncated at what was heard of it.
     Where the far end plays, its buffer is cleared, and it truncates by itself.
     """
     frames: list[dict[str, Any]] = []
-    active = sequencer.active_response_id
-    if cancel:
+    active = sequencer.active_response_id if response_id in {None, sequencer.active_response_id} else None
+    if cancel and (response_id is None or active is not None):
         frames += sequencer.cancel(now=now)
-    parts = ledger.audible()
+    parts = ledger.audible(response_id)
     if capabilities.playback == "server":
         if cancel and (parts or active is not None):
             frames.append({"type": "output_audio_buffer.clear", "event_id": new_event_id()})

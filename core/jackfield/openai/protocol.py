@@ -30,12 +30,12 @@ from jackfield.transport.events import (
     McpApprovalRequest,
     TransportEvent,
 )
-from jackfield.transport.items import RealtimeItem, ToolCallItem
+from jackfield.transport.items import RealtimeItem, RealtimeToolCallItem
+from jackfield.transport.options import BargeIn
 
 from .bounded import count
 from .error_table import close_error
 from .inbound import HANDLERS
-from .interruption import BargeIn
 from .sequencer import ResponseSequencer, Watchdog
 from .session_payload import response_payload, session_payload
 from .state import ConnectionState, event_ids
@@ -176,7 +176,7 @@ class OpenAIRealtimeProtocol:
         if start_response:
             events += self.request_response()
         known = self._state.calls.get(call.call_id)
-        item = ToolCallItem(
+        item = RealtimeToolCallItem(
             item_id=known.item_id if known else call.item_id or call.call_id,
             call_id=call.call_id,
             name=call.name,
@@ -199,9 +199,9 @@ class OpenAIRealtimeProtocol:
             wire_item["reason"] = reason
         return [self._create(wire_item, after=request.item_id)]
 
-    def interrupt(self) -> tuple[list[ClientEvent], list[AudioInterrupted]]:
-        """Return what stops the model, and what was cut by it. Where nothing is to be stopped both are empty."""
-        return self._state.interrupt(cancel=True)
+    def interrupt(self, response_id: str | None = None) -> tuple[list[ClientEvent], list[AudioInterrupted]]:
+        """Return what stops the model, or one response, and what was cut. Where nothing is to be stopped, nothing."""
+        return self._state.interrupt(response_id, cancel=True)
 
     def reset_history(self, old: Sequence[RealtimeItem], new: Sequence[RealtimeItem]) -> list[ClientEvent]:
         """Return the deletions and then the creations, each anchored, that lead from `old` to `new`.
@@ -279,7 +279,7 @@ class OpenAIRealtimeProtocol:
 
     def _remember_call(self, item: RealtimeItem | None) -> None:
         """A call that we put into the conversation: it comes back without its output, which belongs to it."""
-        if isinstance(item, ToolCallItem):
+        if isinstance(item, RealtimeToolCallItem):
             self._state.remember_call(item)
 
     def _create(self, wire_item: dict[str, Any], after: str | None = None) -> ClientEvent:

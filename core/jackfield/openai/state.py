@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -15,10 +16,11 @@ from jackfield.audio.tracker import RealtimePlaybackTracker
 from jackfield.errors import TransportError
 from jackfield.transport.capabilities import TransportCapabilities
 from jackfield.transport.events import AudioInterrupted
-from jackfield.transport.items import ToolCallItem
+from jackfield.transport.items import RealtimeToolCallItem
+from jackfield.transport.options import BargeIn
 
 from .bounded import remember
-from .interruption import BargeIn, plan_interruption
+from .interruption import plan_interruption
 from .sequencer import ResponseSequencer
 
 __all__ = ["ConnectionState", "event_ids"]
@@ -57,7 +59,7 @@ class ConnectionState:
     out_of_band_asked: int = 0
     """How many out-of-band responses were asked for and have not begun."""
     sees_conversation_ids: bool = False
-    calls: dict[str, ToolCallItem] = field(factory=dict)
+    calls: dict[str, RealtimeToolCallItem] = field(factory=dict)
     aliases: dict[str, str] = field(factory=dict)
     """The item id of a call's output, to that of the call, and of an approval, to its request: one item for us."""
     spoken_parts: dict[str, tuple[str, int]] = field(factory=dict)
@@ -66,7 +68,7 @@ class ConnectionState:
     unknown_types: Counter[str] = field(factory=Counter)
     unknown_codes: Counter[str] = field(factory=Counter)
 
-    def remember_call(self, call: ToolCallItem) -> None:
+    def remember_call(self, call: RealtimeToolCallItem) -> None:
         """Keep `call` for its output; the oldest go first."""
         remember(self.calls, call.call_id, call, _REMEMBERED_CALLS)
 
@@ -79,8 +81,10 @@ class ConnectionState:
         """Return the ids of the items that are a part of `leader_id`, in order."""
         return [item_id for item_id, leader in self.aliases.items() if leader == leader_id]
 
-    def interrupt(self, *, cancel: bool) -> tuple[list[dict[str, Any]], list[AudioInterrupted]]:
-        """Interrupt everything; return what to send and what to tell."""
+    def interrupt(
+        self, response_id: str | None = None, *, cancel: bool
+    ) -> tuple[list[dict[str, Any]], list[AudioInterrupted]]:
+        """Interrupt everything, or one response; return what to send and what to tell."""
         plan = plan_interruption(
             self.ledger,
             self.sequencer,
@@ -88,12 +92,19 @@ class ConnectionState:
             cancel=cancel,
             now=self.clock(),
             new_event_id=self.new_event_id,
+            response_id=response_id,
         )
         self.ledger.cut(plan.parts)
-        for response_id in plan.response_ids:
-            remember(self.discarded, response_id, None)
+        for generating in plan.response_ids:
+            remember(self.discarded, generating, None)
         told = [
-            AudioInterrupted(part.response_id, part.item_id, part.content_index, part.audio_end_ms)
+            AudioInterrupted(
+                part.response_id,
+                part.item_id,
+                part.content_index,
+                part.audio_end_ms,
+                round(part.received_ms) if math.isfinite(part.received_ms) else None,
+            )
             for part in plan.parts
         ]
         return list(plan.frames), told

@@ -11,6 +11,7 @@ import contextlib
 from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
 from typing import Any, TypeVar
 
+from jackfield.audio.ledger import PartPlayback, PlaybackLedger
 from jackfield.errors import (
     AlreadyConnectedError,
     ConnectAbortedError,
@@ -36,7 +37,6 @@ from jackfield.transport.options import ConnectOptions
 
 from .codec import audio_frame, encode
 from .connection import Connection
-from .interruption import BargeIn
 from .protocol import OpenAIRealtimeProtocol
 from .sequencer import Watchdog
 from .session_payload import response_payload
@@ -53,8 +53,7 @@ _COMMIT = {"type": "input_audio_buffer.commit"}
 class OpenAIRealtimeTransport:
     """A transport for every wire that carries the OpenAI Realtime dialect.
 
-    `barge_in` says whether the user's speech interrupts the model (see `interruption.BargeIn`); `watchdog` how long the
-    far end may leave a response unanswered.
+    `watchdog` says how long the far end may leave a response unanswered.
     """
 
     def __init__(
@@ -63,19 +62,18 @@ class OpenAIRealtimeTransport:
         *,
         name: str,
         capabilities: TransportCapabilities,
-        barge_in: BargeIn = "auto",
         watchdog: Watchdog | None = None,
         negotiated_formats: bool = False,
     ) -> None:
         self._wire = wire
         self._name = name
         self._capabilities = capabilities
-        self._barge_in: BargeIn = barge_in
         self._watchdog = watchdog
         self._negotiated_formats = negotiated_formats
         self._emitter = Emitter()
         self._status: ConnectionStatus = "disconnected"
         self._connection: Connection | None = None
+        self._ledger: PlaybackLedger | None = None
         self._connecting: asyncio.Task[None] | None = None
         self._cleanups: set[asyncio.Task[None]] = set()
 
@@ -177,6 +175,7 @@ class OpenAIRealtimeTransport:
     async def _open(self, options: ConnectOptions, stages: list[str]) -> None:
         wire = await self._wire.open(options)
         protocol = self._new_protocol(options, wire.secrets)
+        self._ledger = protocol.ledger
         awaits_ready = options.ready == "updated"
         connection = Connection(wire, protocol, self._emitter, self._remote_closed, awaits_ready=awaits_ready)
         self._connection = connection
@@ -213,7 +212,7 @@ class OpenAIRealtimeTransport:
             capabilities=self._capabilities,
             clock=asyncio.get_running_loop().time,
             playback_tracker=options.playback_tracker,
-            barge_in=self._barge_in,
+            barge_in=options.barge_in,
             watchdog=self._watchdog,
             negotiated_formats=self._negotiated_formats,
             secrets=secrets,
@@ -303,12 +302,16 @@ class OpenAIRealtimeTransport:
             f"the {self._name} transport doesn't mute: stop calling send_audio instead (see capabilities.mute)"
         )
 
-    async def interrupt(self) -> None:
+    async def interrupt(self, response_id: str | None = None) -> None:
         """Stop what is being generated and what is being played. Where there is nothing, nothing is sent."""
         connection = self._live()
-        events, told = connection.protocol.interrupt()
+        events, told = connection.protocol.interrupt(response_id)
         connection.tell(told)
         await connection.send(events)
+
+    def playback(self, item_id: str, content_index: int = 0) -> PartPlayback | None:
+        """Return how far a content part has come, by the ledger of the latest connection: it plays on after that."""
+        return None if self._ledger is None else self._ledger.position(item_id, content_index)
 
     async def reset_history(self, old: Sequence[RealtimeItem], new: Sequence[RealtimeItem]) -> None:
         """Edit the model's conversation from `old` to `new`."""

@@ -19,8 +19,8 @@ from jackfield.transport.items import (
     McpCallItem,
     McpListToolsItem,
     RealtimeItem,
+    RealtimeToolCallItem,
     SystemMessageItem,
-    ToolCallItem,
     UserMessageItem,
 )
 
@@ -67,7 +67,7 @@ def item_from_wire(item: Any, status: ItemStatus, response_id: str | None = None
         case "message":
             return _message(item, item_id, status, response_id)
         case "function_call":
-            return ToolCallItem(
+            return RealtimeToolCallItem(
                 item_id=item_id,
                 call_id=text_of(item, "call_id") or item_id,
                 name=text_of(item, "name"),
@@ -111,7 +111,7 @@ def item_to_wire(item: RealtimeItem) -> list[dict[str, Any]]:
 
     Raises `ConfigurationError` for what the API can't create: assistant audio, and MCP items.
     """
-    if isinstance(item, ToolCallItem):
+    if isinstance(item, RealtimeToolCallItem):
         call = {
             "type": "function_call",
             "id": item.item_id,

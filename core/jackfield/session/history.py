@@ -18,7 +18,7 @@ from jackfield.transport.items import (
     InputAudio,
     InputImage,
     RealtimeItem,
-    ToolCallItem,
+    RealtimeToolCallItem,
     UserMessageItem,
 )
 
@@ -164,7 +164,7 @@ def _merged(known: RealtimeItem, item: RealtimeItem) -> RealtimeItem:
                     kept.insert(index, part)
             content = tuple(kept)
         return evolve(item, content=content)
-    if isinstance(known, ToolCallItem) and isinstance(item, ToolCallItem) and item.output is None:
+    if isinstance(known, RealtimeToolCallItem) and isinstance(item, RealtimeToolCallItem) and item.output is None:
         return evolve(item, output=known.output, status=item.status if known.output is None else known.status)
     return item
 

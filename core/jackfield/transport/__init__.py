@@ -40,7 +40,7 @@ from .event_queue import EventQueue
 from .events import ConnectionStatus, TransportEvent
 from .items import RealtimeItem
 from .layer import Listener, RealtimeTransportLayer, UserMessage
-from .options import ApiKey, ConnectOptions, Ready, resolve_api_key
+from .options import ApiKey, BargeIn, ConnectOptions, Ready, resolve_api_key
 from .session_config import UNSET, merge_session_config, normalize_session_config
 
 if TYPE_CHECKING:
@@ -54,6 +54,7 @@ __all__ = [
     "AlreadyConnectedError",
     "ApiKey",
     "AuthenticationError",
+    "BargeIn",
     "ConfigurationError",
     "ConnectAbortedError",
     "ConnectOptions",

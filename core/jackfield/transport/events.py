@@ -168,13 +168,17 @@ class AudioDone:
 
 @frozen
 class AudioInterrupted:
-    """A content part was cut: stop playing it and drop what is queued. `played_ms` of it were heard."""
+    """A content part was cut: stop playing it and drop what is queued.
+
+    `played_ms` of it were heard, of the `received_ms` that had arrived (None where that isn't known).
+    """
 
     type: ClassVar[Literal["audio_interrupted"]] = "audio_interrupted"
     response_id: str
     item_id: str
     content_index: int
     played_ms: int
+    received_ms: int | None = None
 
 
 @frozen

@@ -22,10 +22,10 @@ __all__ = [
     "McpApprovalRequestItem",
     "McpCallItem",
     "McpListToolsItem",
-    "MessageItem",
     "RealtimeItem",
+    "RealtimeMessageItem",
+    "RealtimeToolCallItem",
     "SystemMessageItem",
-    "ToolCallItem",
     "UserMessageItem",
 ]
 
@@ -104,7 +104,9 @@ class UserMessageItem:
 class AssistantMessageItem:
     """A message of role `assistant`.
 
-    `played_ms` is how much of its audio was heard, None where nothing is known of that.
+    `text` is what it generated; `played_ms` how much of its audio was heard, and `heard_text` the words of that, both
+    None where nothing is known of it. Two versions that differ only in what was heard are equal: the model's
+    conversation is the same.
     """
 
     type: ClassVar[Literal["message"]] = "message"
@@ -113,7 +115,8 @@ class AssistantMessageItem:
     content: tuple[ContentPart, ...] = ()
     status: ItemStatus | None = None
     response_id: str | None = None
-    played_ms: int | None = None
+    played_ms: int | None = field(default=None, eq=False)
+    heard_text: str | None = field(default=None, eq=False)
 
     @property
     def text(self) -> str:
@@ -126,7 +129,7 @@ class AssistantMessageItem:
 
 
 @frozen(kw_only=True)
-class ToolCallItem:
+class RealtimeToolCallItem:
     """A function call and, once it is known, its output: one item for both."""
 
     type: ClassVar[Literal["function_call"]] = "function_call"
@@ -176,5 +179,7 @@ class McpApprovalRequestItem:
     approved: bool | None = None
 
 
-MessageItem: TypeAlias = SystemMessageItem | UserMessageItem | AssistantMessageItem
-RealtimeItem: TypeAlias = MessageItem | ToolCallItem | McpListToolsItem | McpCallItem | McpApprovalRequestItem
+RealtimeMessageItem: TypeAlias = SystemMessageItem | UserMessageItem | AssistantMessageItem
+RealtimeItem: TypeAlias = (
+    RealtimeMessageItem | RealtimeToolCallItem | McpListToolsItem | McpCallItem | McpApprovalRequestItem
+)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Any, Protocol, TypeAlias, runtime_checkable
 
+from jackfield.audio.ledger import PartPlayback
+
 from .capabilities import TransportCapabilities
 from .events import ConnectionStatus, FunctionCall, McpApprovalRequest, TransportEvent
 from .items import RealtimeItem
@@ -79,8 +81,14 @@ class RealtimeTransportLayer(Protocol):
     async def mute(self, muted: bool) -> None:
         """Mute or unmute the user's audio."""
 
-    async def interrupt(self) -> None:
-        """Stop the model: cancel what is being generated, and drop what is not yet played."""
+    async def interrupt(self, response_id: str | None = None) -> None:
+        """Stop the model: cancel what is being generated, and drop what is not yet played.
+
+        With `response_id`, of that response only: a newer one is left alone.
+        """
+
+    def playback(self, item_id: str, content_index: int = 0) -> PartPlayback | None:
+        """Return how far a content part has come; None where nothing is known of it, or no more."""
 
     async def reset_history(self, old: Sequence[RealtimeItem], new: Sequence[RealtimeItem]) -> None:
         """Edit the model's conversation from `old` to `new`."""

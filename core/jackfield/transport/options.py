@@ -12,12 +12,15 @@ from jackfield.audio.tracker import RealtimePlaybackTracker
 from jackfield.errors import ConfigurationError
 from jackfield.naming import check_names
 
-__all__ = ["ApiKey", "ConnectOptions", "Ready", "resolve_api_key"]
+__all__ = ["ApiKey", "BargeIn", "ConnectOptions", "Ready", "resolve_api_key"]
 
 ApiKey: TypeAlias = str | Callable[[], str | Awaitable[str]]
 """A key, or a function that returns one (or an awaitable of one); it is called at every dial."""
 
 Ready: TypeAlias = Literal["updated", "open"]
+
+BargeIn: TypeAlias = Literal["auto", "always", "never"]
+"""Whether the user's speech interrupts the model. `auto`: as turn detection's interrupt_response says."""
 
 
 def _positive(_: ConnectOptions, attribute: Any, value: float) -> None:
@@ -28,6 +31,11 @@ def _positive(_: ConnectOptions, attribute: Any, value: float) -> None:
 def _known_ready(_: ConnectOptions, __: Any, value: str) -> None:
     if value not in {"updated", "open"}:
         raise ConfigurationError(f'ready={value!r} is not a ready rule: give "updated" or "open"')
+
+
+def _known_barge_in(_: ConnectOptions, __: Any, value: str) -> None:
+    if value not in {"auto", "always", "never"}:
+        raise ConfigurationError(f'barge_in={value!r} is not a policy: give "auto", "always" or "never"')
 
 
 @frozen(kw_only=True)
@@ -64,6 +72,9 @@ class ConnectOptions:
 
     playback_tracker: RealtimePlaybackTracker | None = field(default=None, repr=False)
     """Where the application reports what it played. Without one, playback is taken to run in real time."""
+
+    barge_in: BargeIn = field(default="auto", validator=_known_barge_in)
+    """Whether the user's speech interrupts the model."""
 
     @classmethod
     def of(cls, options: ConnectOptions | None, changes: Mapping[str, Any]) -> ConnectOptions:

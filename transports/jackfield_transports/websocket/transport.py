@@ -6,7 +6,7 @@ import ssl as ssl_module
 from typing import Any, Literal, TypeAlias, TypedDict, Unpack
 
 from jackfield.naming import check_names
-from jackfield.openai import BargeIn, OpenAIRealtimeTransport, Watchdog
+from jackfield.openai import OpenAIRealtimeTransport, Watchdog
 from jackfield.transport import ConfigurationError, TransportCapabilities
 
 from .address import openai_address
@@ -34,8 +34,6 @@ class SocketSettings(TypedDict, total=False):
     proxy: str | Literal[True] | None
     ssl: ssl_module.SSLContext | None
     compression: Literal["deflate"] | None
-    barge_in: BargeIn
-    """Whether the user's speech interrupts the model."""
     watchdog: Watchdog | None
     """How long the far end may leave a response unanswered."""
 
@@ -54,12 +52,11 @@ class SocketTransport(OpenAIRealtimeTransport):
         check_names(f"transport {name!r} has no option", settings, list(SocketSettings.__annotations__))
         given: dict[str, Any] = dict(settings)
         dialer = choose_dialer(given.pop("wire", "websockets"), given.pop("open_connection", None))
-        barge_in, watchdog = given.pop("barge_in", "auto"), given.pop("watchdog", None)
+        watchdog = given.pop("watchdog", None)
         super().__init__(
             WebSocketWire(addressing, dialer, SocketOptions(**given)),
             name=name,
             capabilities=capabilities,
-            barge_in=barge_in,
             watchdog=watchdog,
         )
 

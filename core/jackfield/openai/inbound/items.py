@@ -11,7 +11,13 @@ from jackfield.errors import ProtocolError
 from jackfield.openai.state import ConnectionState
 from jackfield.openai.wire_items import item_from_wire, text_of
 from jackfield.transport import events as ev
-from jackfield.transport.items import ItemStatus, McpApprovalRequestItem, McpCallItem, McpListToolsItem, ToolCallItem
+from jackfield.transport.items import (
+    ItemStatus,
+    McpApprovalRequestItem,
+    McpCallItem,
+    McpListToolsItem,
+    RealtimeToolCallItem,
+)
 
 from .fields import NOTHING, Events, Message, integer_of, mapping_of
 
@@ -53,7 +59,7 @@ def function_call(
 ) -> list[ev.TransportEvent]:
     """A call is visible in several events; it is told once, when it is complete."""
     item = item_from_wire(wire_item, status, response_id)
-    if not isinstance(item, ToolCallItem) or item.status != "completed":
+    if not isinstance(item, RealtimeToolCallItem) or item.status != "completed":
         return []
     known = state.calls.get(item.call_id)
     if known is not None:
@@ -101,7 +107,7 @@ def _conversation_item(state: ConnectionState, message: Message, status: ItemSta
     item = item_from_wire(wire_item, status)
     if item is None:
         return NOTHING
-    if isinstance(item, ToolCallItem):
+    if isinstance(item, RealtimeToolCallItem):
         known = state.calls.get(item.call_id)
         item = known if known is not None else evolve(item, status="in_progress")
     return (ev.ItemUpdate(item=item, after=after),)
