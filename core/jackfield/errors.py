@@ -24,7 +24,9 @@
     │   └── IncompatibleTransportError
     └── AgentError                           about agents, tools and handoffs
         ├── ToolError                        a tool could not run, or failed
-        ├── ToolTimeoutError (TimeoutError)
+        │   ├── ToolTimeoutError (TimeoutError)
+        │   ├── ToolInputGuardrailTripwireTriggered
+        │   └── ToolOutputGuardrailTripwireTriggered
         └── SessionStateError                the session is not in a state for that
 
 Each message says what happened, why, and what to do. No message holds a credential: text that comes from outside
@@ -57,6 +59,8 @@ __all__ = [
     "ResponseLostError",
     "SessionStateError",
     "ToolError",
+    "ToolInputGuardrailTripwireTriggered",
+    "ToolOutputGuardrailTripwireTriggered",
     "ToolTimeoutError",
     "TransportError",
     "TransportUnavailableError",
@@ -237,6 +241,14 @@ class ToolError(AgentError):
 
 class ToolTimeoutError(ToolError, TimeoutError):
     """A tool did not finish within its time limit."""
+
+
+class ToolInputGuardrailTripwireTriggered(ToolError):  # noqa: N818 - the name that users of agents SDKs catch
+    """A tool's input guardrail asked for an exception; the tool did not run."""
+
+
+class ToolOutputGuardrailTripwireTriggered(ToolError):  # noqa: N818
+    """A tool's output guardrail asked for an exception; the model was not told what the tool returned."""
 
 
 class SessionStateError(AgentError):

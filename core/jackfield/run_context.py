@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Generic
 
 from attrs import define, field
 
 from .transport.events import Usage
+from .transport.items import RealtimeItem
 
 if TYPE_CHECKING:
+    from typing_extensions import TypeVar
+
     from .agent import RealtimeAgent
 
-__all__ = ["RunContextWrapper", "TContext", "ToolContext"]
+    TContext = TypeVar("TContext", default=Any)
+else:
+    from typing import TypeVar
 
-TContext = TypeVar("TContext")
+    TContext = TypeVar("TContext")
+
+__all__ = ["RunContextWrapper", "TContext", "ToolContext"]
 
 
 @define(eq=False)
@@ -22,6 +30,12 @@ class RunContextWrapper(Generic[TContext]):
 
     context: TContext
     usage: Usage = field(factory=Usage)
+    _items: Callable[[], list[RealtimeItem]] = field(default=list, repr=False)
+
+    @property
+    def history(self) -> list[RealtimeItem]:
+        """The conversation as it stands now, in order. A new list, yours."""
+        return self._items()
 
 
 @define(eq=False, kw_only=True)
@@ -44,5 +58,7 @@ class ToolContext(Generic[TContext]):
         """The tokens used so far."""
         return self.run_context.usage
 
-
-AnyContext = RunContextWrapper[Any] | ToolContext[Any]
+    @property
+    def history(self) -> list[RealtimeItem]:
+        """The conversation as it stands now, in order. A new list, yours."""
+        return self.run_context.history

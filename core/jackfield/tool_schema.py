@@ -11,15 +11,16 @@ from collections.abc import Callable, Mapping
 from typing import Annotated, Any
 
 from attrs import frozen
+from docstring_parser import DocstringStyle
 from docstring_parser import parse as parse_docstring
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
-from pydantic.errors import PydanticUserError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, create_model
+from pydantic.errors import PydanticSchemaGenerationError, PydanticUserError
 from pydantic.fields import FieldInfo
 
 from .errors import ConfigurationError, ToolError
 from .run_context import RunContextWrapper, ToolContext
 
-__all__ = ["FunctionSchema", "function_schema"]
+__all__ = ["FunctionSchema", "function_schema", "typed_arguments"]
 
 
 @frozen
@@ -45,10 +46,7 @@ class FunctionSchema:
         try:
             parsed = self._model.model_validate_json(arguments_json or "{}")
         except ValidationError as error:
-            faults = "; ".join(
-                f"{'.'.join(map(str, fault['loc'])) or 'arguments'}: {fault['msg']}" for fault in error.errors()
-            )
-            raise ToolError(f"the arguments of {self.name} are not valid: {faults}") from None
+            raise _unfit(self.name, error) from None
         values = {name: getattr(parsed, field) for name, field in self._fields.items()}
         rest = values.pop(self._rest) if self._rest else {}
         positional = [values.pop(name) for name in self._positional]
@@ -62,15 +60,17 @@ def function_schema(
     *,
     name: str | None = None,
     description: str | None = None,
+    docstring_style: str | None = None,
     use_docstring: bool = True,
+    strict: bool = True,
 ) -> FunctionSchema:
     """Return the schema of `function`, from its signature and docstring.
 
     A first parameter annotated with `RunContextWrapper` or `ToolContext` is given that and is no part of the schema.
-    Raises `ConfigurationError` for parameters that a model can't fill.
+    `strict` refuses arguments that aren't in it. Raises `ConfigurationError` for parameters that a model can't fill.
     """
     name = str(name or getattr(function, "__name__", type(function).__name__))
-    docstring = parse_docstring(inspect.getdoc(function) or "") if use_docstring else None
+    docstring = parse_docstring(inspect.getdoc(function) or "", _style(docstring_style)) if use_docstring else None
     texts = {param.arg_name: param.description or "" for param in docstring.params} if docstring else {}
     try:
         hints = typing.get_type_hints(function, include_extras=True)
@@ -99,7 +99,7 @@ def function_schema(
         names[parameter.name] = f"p{number}"
         fields[f"p{number}"] = _field(parameter, annotation, texts.get(parameter.name, ""))
     try:
-        model = create_model(name, __config__=ConfigDict(extra="forbid"), **fields)
+        model = create_model(name, __config__=ConfigDict(extra="forbid" if strict else "ignore"), **fields)
         schema = _without_titles(model.model_json_schema())
     except (PydanticUserError, NameError, TypeError) as error:
         raise ConfigurationError(f"{name} has a parameter of a type that JSON can't hold: {error}") from error
@@ -108,6 +108,49 @@ def function_schema(
     schema.setdefault("properties", {})
     schema.pop("description", None)
     return FunctionSchema(name, description, schema, context, model, names, tuple(positional), rest)
+
+
+def typed_arguments(name: str, input_type: Any) -> tuple[dict[str, Any], Callable[[str], Any]]:
+    """Return the JSON schema of `input_type`, and what makes one of a call's JSON arguments (strictly, or `ToolError`).
+
+    The arguments of a call are an object: what is none gets one around it, with the one key `input`.
+    """
+    try:
+        adapter: TypeAdapter[Any] = TypeAdapter(input_type)
+        schema = _without_titles(adapter.json_schema())
+        wrapped = schema.get("type") != "object" and "$ref" not in schema
+        if wrapped:
+            model = create_model(name, __config__=ConfigDict(extra="forbid"), input=(input_type, ...))
+            adapter, schema = TypeAdapter(model), _without_titles(model.model_json_schema())
+    except (PydanticUserError, PydanticSchemaGenerationError, NameError, TypeError) as error:
+        raise ConfigurationError(f"{name}: input_type {input_type!r} is not one that JSON can hold: {error}") from error
+    schema.setdefault("additionalProperties", False)
+
+    def parse(arguments: str) -> Any:
+        try:
+            parsed = adapter.validate_json(arguments or "{}", strict=True)
+        except ValidationError as error:
+            raise _unfit(name, error) from None
+        return parsed.input if wrapped else parsed
+
+    return schema, parse
+
+
+def _unfit(name: str, error: ValidationError) -> ToolError:
+    faults = "; ".join(f"{'.'.join(map(str, fault['loc'])) or 'arguments'}: {fault['msg']}" for fault in error.errors())
+    return ToolError(f"the arguments of {name} are not valid: {faults}")
+
+
+def _style(name: str | None) -> DocstringStyle:
+    styles = {
+        None: DocstringStyle.AUTO,
+        "google": DocstringStyle.GOOGLE,
+        "numpy": DocstringStyle.NUMPYDOC,
+        "sphinx": DocstringStyle.REST,
+    }
+    if name not in styles:
+        raise ConfigurationError(f"docstring_style={name!r} is not known: give 'google', 'numpy' or 'sphinx'")
+    return styles[name]
 
 
 def _field(parameter: inspect.Parameter, annotation: Any, text: str) -> tuple[Any, Any]:

@@ -21,7 +21,7 @@ def test_names_and_words_come_from_the_agent() -> None:
         "description": "Handoff to the Billing Desk agent to handle the request. Refunds.",
         "parameters": {"type": "object", "properties": {}, "additionalProperties": False},
     }
-    assert json.loads(handoff.transfer_message()) == {"assistant": "Billing Desk"}
+    assert json.loads(handoff.get_transfer_message()) == {"assistant": "Billing Desk"}
 
 
 def test_both_can_be_overridden() -> None:

@@ -33,7 +33,7 @@ from jackfield.transport.registry import Registry, available_transports, create_
 MEMBERS = [
     *("name", "capabilities", "status", "muted"),
     *("connect", "close", "send_event", "send_message", "add_image", "send_audio", "commit_audio", "clear_audio"),
-    *("request_response", "update_session_config", "mute", "interrupt", "reset_history"),
+    *("request_response", "update_session_config", "mute", "interrupt", "playback", "reset_history"),
     *("send_function_call_output", "send_mcp_response"),
     *("on", "once", "off", "events"),
 ]

@@ -442,7 +442,7 @@ class TestTheStreamsEnd:
             far.send(*text_turn("resp_1", "item_1"))
             far.close(1000, "bye")
             told = await rest(session)
-            assert told[-2:] == ["agent_end", "connection_change"]
+            assert told[-3:] == ["agent_end", "turn_metrics", "connection_change"]
             assert session.history[0].item_id == "item_1"
             assert await rest(session) == []
 
@@ -462,8 +462,9 @@ class TestTheStreamsEnd:
                 async for event in session:
                     seen.append(event.type)  # noqa: PERF401
             assert caught.value.code == 1011
-            assert [kind for kind in seen if kind != "raw_model_event"][-3:] == [
+            assert [kind for kind in seen if kind != "raw_model_event"][-4:] == [
                 "agent_end",
+                "turn_metrics",
                 "error",
                 "connection_change",
             ]

@@ -2,7 +2,7 @@
 
 Beside them the stream carries, as they are, those common events of the transport that need no more said:
 `connection_change`, `speech_started`, `speech_stopped`, `input_audio_transcription_completed` and `_failed`,
-`input_audio_timeout_triggered`, `dtmf_received`, `usage_update` and `rate_limits_updated`.
+`dtmf_received`, `usage_update`, `rate_limits_updated`, `mcp_tools_listed`, `mcp_tool_call_completed` and `mcp_failed`.
 """
 
 from __future__ import annotations
@@ -14,21 +14,27 @@ from attrs import field, frozen
 
 from jackfield.agent import RealtimeAgent
 from jackfield.errors import JackfieldError
+from jackfield.guardrails import OutputGuardrailResult
+from jackfield.hosted_mcp import HostedMCPTool
 from jackfield.run_context import RunContextWrapper
 from jackfield.tools import FunctionTool
 from jackfield.transport.events import (
     Audio,
     ConnectionChange,
     DtmfReceived,
-    InputAudioTimeoutTriggered,
     InputAudioTranscriptionCompleted,
     InputAudioTranscriptionFailed,
+    McpFailed,
+    McpToolCallCompleted,
+    McpToolsListed,
     RateLimitsUpdated,
     SpeechStarted,
     SpeechStopped,
     UsageUpdate,
 )
 from jackfield.transport.items import RealtimeItem
+
+from .turn_metrics import TurnMetrics
 
 __all__ = [
     "RealtimeAgentEndEvent",
@@ -37,16 +43,24 @@ __all__ = [
     "RealtimeAudioEnd",
     "RealtimeAudioInterrupted",
     "RealtimeAudioStart",
+    "RealtimeBudgetExceeded",
+    "RealtimeBudgetWarning",
     "RealtimeError",
     "RealtimeEventInfo",
+    "RealtimeEventsDropped",
+    "RealtimeGuardrailTripped",
     "RealtimeHandoffEvent",
     "RealtimeHistoryAdded",
     "RealtimeHistoryUpdated",
+    "RealtimeInputAudioTimeoutTriggered",
+    "RealtimeMcpToolsChanged",
     "RealtimeRawModelEvent",
     "RealtimeSessionEvent",
+    "RealtimeToolApprovalRequired",
     "RealtimeToolEnd",
     "RealtimeToolStart",
     "RealtimeTranscriptDelta",
+    "RealtimeTurnMetrics",
 ]
 
 
@@ -84,12 +98,29 @@ class RealtimeAgentEndEvent:
 
 @frozen
 class RealtimeHandoffEvent:
-    """The conversation passed from one agent to another."""
+    """The conversation passed from one agent to another: the model handed over, or `update_agent` was called."""
 
     type: ClassVar[Literal["handoff"]] = "handoff"
     from_agent: RealtimeAgent
     to_agent: RealtimeAgent
     info: RealtimeEventInfo
+
+
+@frozen
+class RealtimeToolApprovalRequired:
+    """A call waits for `session.approve_tool_call(call_id)` or `reject_tool_call(call_id)`.
+
+    For a hosted MCP tool `tool` is the `HostedMCPTool` of its server (None where no agent of ours declared that),
+    `tool_name` the tool's name on the server, and `call_id` the id of the request.
+    """
+
+    type: ClassVar[Literal["tool_approval_required"]] = "tool_approval_required"
+    agent: RealtimeAgent
+    tool: FunctionTool | HostedMCPTool | None
+    call_id: str
+    arguments: str
+    info: RealtimeEventInfo
+    tool_name: str = ""
 
 
 @frozen
@@ -199,6 +230,82 @@ class RealtimeHistoryUpdated:
 
 
 @frozen
+class RealtimeGuardrailTripped:
+    """Output guardrails stopped a response; `message` is what they judged. Told once for each response."""
+
+    type: ClassVar[Literal["guardrail_tripped"]] = "guardrail_tripped"
+    guardrail_results: list[OutputGuardrailResult]
+    message: str
+    info: RealtimeEventInfo
+    response_id: str = ""
+    item_id: str = ""
+
+
+@frozen
+class RealtimeInputAudioTimeoutTriggered:
+    """The user was silent for the configured idle time."""
+
+    type: ClassVar[Literal["input_audio_timeout_triggered"]] = "input_audio_timeout_triggered"
+    info: RealtimeEventInfo
+    item_id: str = ""
+    audio_start_ms: int = 0
+    audio_end_ms: int = 0
+
+
+@frozen
+class RealtimeMcpToolsChanged:
+    """The hosted MCP tools that the agent may use changed. Each is the server's mapping, with its `server_label`."""
+
+    type: ClassVar[Literal["mcp_tools_changed"]] = "mcp_tools_changed"
+    tools: tuple[Mapping[str, Any], ...]
+    info: RealtimeEventInfo
+
+
+@frozen
+class RealtimeTurnMetrics:
+    """When the milestones of a turn were reached. It comes when the turn was heard to its end, or was cut."""
+
+    type: ClassVar[Literal["turn_metrics"]] = "turn_metrics"
+    metrics: TurnMetrics
+    info: RealtimeEventInfo
+
+
+@frozen
+class RealtimeBudgetWarning:
+    """The share of a budget that warns is used up: `used` of `limit`, in tokens, seconds or units of the prices."""
+
+    type: ClassVar[Literal["budget_warning"]] = "budget_warning"
+    kind: Literal["tokens", "seconds", "cost"]
+    used: float
+    limit: float
+    info: RealtimeEventInfo
+
+
+@frozen
+class RealtimeBudgetExceeded:
+    """A budget is used up: the agent says goodbye, and the session ends."""
+
+    type: ClassVar[Literal["budget_exceeded"]] = "budget_exceeded"
+    kind: Literal["tokens", "seconds", "cost"]
+    used: float
+    limit: float
+    info: RealtimeEventInfo
+
+
+@frozen
+class RealtimeEventsDropped:
+    """The stream was read too slowly: `count` bulky events (audio, words, raw) were dropped since this was told last.
+
+    `size` is what they held, in bytes. Listeners had them nevertheless.
+    """
+
+    type: ClassVar[Literal["events_dropped"]] = "events_dropped"
+    count: int
+    size: int
+    info: RealtimeEventInfo
+
+
+@frozen
 class RealtimeError:
     """Something went wrong and the session goes on. `error.classification` says how bad it is."""
 
@@ -220,6 +327,7 @@ RealtimeSessionEvent: TypeAlias = (
     RealtimeAgentStartEvent
     | RealtimeAgentEndEvent
     | RealtimeHandoffEvent
+    | RealtimeToolApprovalRequired
     | RealtimeToolStart
     | RealtimeToolEnd
     | RealtimeAudioStart
@@ -229,6 +337,13 @@ RealtimeSessionEvent: TypeAlias = (
     | RealtimeTranscriptDelta
     | RealtimeHistoryAdded
     | RealtimeHistoryUpdated
+    | RealtimeGuardrailTripped
+    | RealtimeInputAudioTimeoutTriggered
+    | RealtimeMcpToolsChanged
+    | RealtimeTurnMetrics
+    | RealtimeBudgetWarning
+    | RealtimeBudgetExceeded
+    | RealtimeEventsDropped
     | RealtimeError
     | RealtimeRawModelEvent
     | ConnectionChange
@@ -236,8 +351,10 @@ RealtimeSessionEvent: TypeAlias = (
     | SpeechStopped
     | InputAudioTranscriptionCompleted
     | InputAudioTranscriptionFailed
-    | InputAudioTimeoutTriggered
     | DtmfReceived
     | UsageUpdate
     | RateLimitsUpdated
+    | McpToolsListed
+    | McpToolCallCompleted
+    | McpFailed
 )

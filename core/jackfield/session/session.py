@@ -1,61 +1,73 @@
 """`RealtimeSession`: one conversation with an agent over one connection.
 
-It turns the transport's common events into a conversation and never names a provider's event. It is used once: a
-session owns its connection, its tasks and its history, and nothing of them outlives it.
+It joins the parts (conversation, history, tools, guardrails, stream) and has their life: it is used once, owns its
+connection, its tasks and its history, and nothing of them outlives it.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Mapping
+import secrets
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Literal, Self
 
 from jackfield.agent import RealtimeAgent
 from jackfield.audio.tracker import RealtimePlaybackTracker
-from jackfield.errors import ConfigurationError, ListenerError, NotConnectedError, SessionStateError
+from jackfield.budget import Budget
+from jackfield.errors import ConfigurationError, JackfieldError, NotConnectedError, SessionStateError, ToolError
+from jackfield.hooks import RealtimeRunHooks
+from jackfield.observers import SessionObserver, installed_observers
 from jackfield.run_context import RunContextWrapper
 from jackfield.task_scope import TaskScope
 from jackfield.transport import events as ev
-from jackfield.transport.emitter import Emitter
-from jackfield.transport.event_queue import EventQueue
-from jackfield.transport.items import AssistantMessageItem, RealtimeItem
+from jackfield.transport.items import RealtimeItem
 from jackfield.transport.layer import Listener, RealtimeTransportLayer, UserMessage
-from jackfield.transport.options import ApiKey, ConnectOptions, Ready
+from jackfield.transport.options import ApiKey, BargeIn, ConnectOptions, Ready
 from jackfield.transport.registry import create_transport
 
 from . import events as se
+from .approvals import Decision
+from .assembly import Parts, assemble
+from .farewell import say_farewell
+from .handovers import EditedHistory
 from .history import History
-from .settings import PreparedAgent, initial_config, model_name, model_settings, prepare_agent, takeover_config
-from .tool_calls import ToolCalls
+from .hold_back import ReleaseTracker
+from .metrics import SessionMetrics
+from .run_settings import RunSettings
+from .settings import ModelSettings, PreparedAgent, initial_config, prepare_agent, takeover_config
+from .shared import Shared
+from .state import SessionState, find_agent, seed_items
+from .stream import SessionStream
 
 __all__ = ["RealtimeSession"]
 
 logger = logging.getLogger("jackfield.session")
-
-_RAW_OVERHEAD = 512
-"""What an unread raw event is reckoned to hold beside its audio, in bytes."""
 
 
 class RealtimeSession:
     """A conversation with `agent`.
 
     `transport` is a transport's name, or a transport. `model`, `api_key`, `url`, `headers`, `call_id`,
-    `playback_tracker`, `timeout` (s) and `ready` are those of `ConnectOptions`. `config` is a run's configuration; its
-    `model_settings` are the session's settings, flat or nested. `context` is the application's own and is handed to
-    tools and instructions.
+    `playback_tracker`, `timeout` (s), `ready` and `barge_in` are those of `ConnectOptions`. `config` is a run's
+    configuration (`jackfield.config.RealtimeRunConfig`), `initial_model_settings` wins over its `model_settings`.
+    `context` is the application's own and is handed to tools, instructions, guardrails and hooks. `state` takes up a
+    conversation that was left (`SessionState`). `hooks` are those of the run. `observers` watch the session: by default
+    those that are installed.
 
     Use it as an async context manager, iterate over it for events, and make a new one for the next conversation::
 
         async with RealtimeSession(agent, transport="websocket", model="gpt-realtime") as session:
             await session.send_message("Hello")
             async for event in session: ...
+
+    Raises `ConfigurationError` for whatever is wrong with its arguments, before anything is sent.
     """
 
     def __init__(
         self,
-        agent: RealtimeAgent,
+        agent: RealtimeAgent[Any],
         *,
         transport: str | RealtimeTransportLayer = "websocket",
         model: str | None = None,
@@ -69,68 +81,66 @@ class RealtimeSession:
         playback_tracker: RealtimePlaybackTracker | None = None,
         timeout: float = 15.0,
         ready: Ready = "updated",
+        barge_in: BargeIn = "auto",
+        state: SessionState | Mapping[str, Any] | None = None,
+        hooks: RealtimeRunHooks[Any] | None = None,
+        observers: Iterable[SessionObserver] | None = None,
     ) -> None:
         if not isinstance(agent, RealtimeAgent):
             raise ConfigurationError(f"a session starts with a RealtimeAgent, not with {type(agent).__name__}")
-        self._layers = (model_settings(config), dict(initial_model_settings or {}))
+        self._run = RunSettings.of(config)
+        self._settings = ModelSettings.of((config or {}).get("model_settings"), initial_model_settings)
+        self._resumed = state if state is None or isinstance(state, SessionState) else SessionState.from_dict(state)
+        self._agent = agent if self._resumed is None else find_agent(agent, self._resumed.agent)
+        self._transport = create_transport(transport) if isinstance(transport, str) else transport
+        self._check_capabilities()
+        if self._run.hold_back_ms is not None and playback_tracker is None:
+            playback_tracker = ReleaseTracker()
         self._options = ConnectOptions(
             api_key=api_key,
-            model=model or model_name(*reversed(self._layers)),
+            model=model or self._settings.model,
             url=url,
             headers=headers,
             call_id=call_id,
             playback_tracker=playback_tracker,
             timeout=timeout,
             ready=ready,
+            barge_in=barge_in,
         )
-        self._agent = agent
-        self._transport = create_transport(transport) if isinstance(transport, str) else transport
-        self._context: RunContextWrapper[Any] = RunContextWrapper(context)
-        self._info = se.RealtimeEventInfo(self._context)
+        self._observers = observers
         self._state: Literal["new", "open", "closed"] = "new"
         self._connects = False
         self._prepared: PreparedAgent | None = None
-        self._takeover = asyncio.Lock()
-        self._history = History()
-        self._history_told = False
-        self._speaking: str | None = None
-        self._queue: EventQueue[Any] = EventQueue()
-        self._drops_told = 0
-        self._emitter = Emitter(self._listener_failed)
-        self._scope = TaskScope()
+        self._takeover: asyncio.Lock | None = None
         self._cleanup: asyncio.Task[None] | None = None
-        self._handlers: dict[str, Callable[[Any], None]] = {
-            "*": self._on_raw,
-            "audio": self._on_audio,
-            "audio_done": self._on_audio_done,
-            "audio_interrupted": self._on_audio_interrupted,
-            "audio_transcript_delta": self._on_transcript_delta,
-            "output_text_delta": self._on_text_delta,
-            "input_audio_transcription_delta": self._on_input_delta,
-            "input_audio_transcription_completed": self._on_input_transcript,
-            "item_update": self._on_item_update,
-            "item_deleted": self._on_item_deleted,
-            "turn_started": self._on_turn_started,
-            "turn_done": self._on_turn_done,
-            "function_call": self._on_function_call,
-            "usage_update": self._on_usage,
-            "error": self._on_error,
-            "connection_change": self._on_connection_change,
-            "speech_started": self._tell,
-            "speech_stopped": self._tell,
-            "input_audio_transcription_failed": self._tell,
-            "input_audio_timeout_triggered": self._tell,
-            "dtmf_received": self._tell,
-            "rate_limits_updated": self._tell,
-        }
-        self._tool_calls = ToolCalls(
+        self._history = History(self._transport.playback)
+        self._context: RunContextWrapper[Any] = RunContextWrapper(context, items=self._history.items)
+        info = se.RealtimeEventInfo(self._context)
+        self._shared = Shared(
+            secrets.token_hex(6),
             self._transport,
             self._context,
-            self._scope,
-            tell=self._tell,
-            current=self._current,
-            hand_over=self._hand_over,
+            info,
+            self._run,
+            TaskScope(),
+            SessionStream(info, self._history.items),
+            self._fail,
         )
+        self._parts: Parts = assemble(
+            self._shared,
+            self._history,
+            current=self._current,
+            hand_over=self._take_over,
+            run_hooks=hooks,
+            tracker=playback_tracker,
+            finish=self._finish_politely,
+        )
+        self._handlers = self._parts.conversation.handlers()
+
+    @property
+    def id(self) -> str:
+        """A name for this session, in logs and traces. It is ours: the provider has another."""
+        return self._shared.session_id
 
     @property
     def transport(self) -> RealtimeTransportLayer:
@@ -143,7 +153,7 @@ class RealtimeSession:
         return self._transport.status
 
     @property
-    def current_agent(self) -> RealtimeAgent:
+    def current_agent(self) -> RealtimeAgent[Any]:
         """The agent that has the conversation now."""
         return self._prepared.agent if self._prepared is not None else self._agent
 
@@ -163,17 +173,27 @@ class RealtimeSession:
         return self._context.usage
 
     @property
+    def metrics(self) -> SessionMetrics:
+        """The milestones of the latest turns, and counts."""
+        return self._parts.metrics.session
+
+    @property
+    def mcp_tools(self) -> tuple[Mapping[str, Any], ...]:
+        """The hosted MCP tools that the current agent may use, each with its `server_label`."""
+        return () if self._prepared is None else self._parts.hosted.tools
+
+    @property
     def muted(self) -> bool | None:
         """Whether the user's audio is muted; None where the transport doesn't mute."""
         return self._transport.muted
 
     @property
     def dropped(self) -> int:
-        """How many audio and raw events were dropped from the stream because nobody read them in time.
+        """How many bulky events (audio, words, raw) were dropped from the stream because nobody read them in time.
 
-        Listeners (`on`) had them nevertheless. See `EventQueue`.
+        Listeners (`on`) had them nevertheless. `events_dropped` tells it as well.
         """
-        return self._queue.dropped
+        return self._shared.stream.dropped
 
     # Life
 
@@ -182,20 +202,32 @@ class RealtimeSession:
         if self._state != "new":
             raise SessionStateError("a session is used once: make a new RealtimeSession for the next conversation")
         self._state = "open"
+        connected = False
         try:
-            self._prepared = await prepare_agent(self._agent, self._context)
+            self._observe()
+            self._prepared = await prepare_agent(
+                self._agent, self._context, settings=self._settings, guardrails=self._run.output_guardrails
+            )
             joins_call = self._options.call_id is not None
-            config = initial_config(self._prepared, *self._layers, joins_call=joins_call)
+            traces = not self._run.tracing_disabled
+            config = initial_config(self._prepared, self._settings, joins_call=joins_call, traces=traces)
             if self._state != "open":
                 raise SessionStateError("close() was called while the session was entered")
             for kind, handler in self._handlers.items():
                 self._transport.on(kind, handler)
-            self._tell_history()
+            self._transport.on("connection_change", self._on_connection_change)
+            seeds = self._take_up()
+            self._shared.stream.tell_history()
             self._connects = True
             await self._transport.connect(self._options, initial_session_config=config)
+            connected = True
+            if seeds:
+                await self._transport.reset_history([], seeds)
+            if self._parts.budget is not None:
+                self._parts.budget.start()
         except BaseException:
-            # A connect that fails leaves nothing behind. What the transport holds is not this session's to close.
-            self._connects = False
+            # A connect that fails leaves nothing behind. What the transport holds then is not this session's to close.
+            self._connects = connected
             self._stop_listening()
             await self._finish()
             raise
@@ -222,18 +254,17 @@ class RealtimeSession:
         """Take no more of the conversation. How the connection ends is still told."""
         self._state = "closed"
         for kind, handler in self._handlers.items():
-            if kind != "connection_change":
-                self._transport.off(kind, handler)
+            self._transport.off(kind, handler)
 
     async def _finish(self) -> None:
         try:
-            await self._scope.aclose()
-            self._tool_calls.close()
+            await self._shared.scope.aclose()
+            self._parts.close()
             if self._connects:
                 await self._transport.close()
         finally:
             self._transport.off("connection_change", self._on_connection_change)
-            self._queue.close()
+            self._shared.stream.end()
 
     async def __aenter__(self) -> Self:
         return await self.enter()
@@ -249,9 +280,17 @@ class RealtimeSession:
         """Send what the user wrote or showed; see `RealtimeTransportLayer.send_message`."""
         await self._open().send_message(message, trigger_response=trigger_response)
 
+    async def add_image(self, image: str, *, detail: str | None = None, trigger_response: bool = True) -> None:
+        """Send an image (data URI or URL) as a message of the user."""
+        await self._open().add_image(image, detail=detail, trigger_response=trigger_response)
+
     async def send_audio(self, audio: bytes, *, commit: bool = False) -> None:
         """Send what the user says, in the session's input format (PCM16 mono 24,000 Hz unless configured otherwise)."""
         await self._open().send_audio(audio, commit=commit)
+
+    async def request_response(self, response: Mapping[str, Any] | None = None) -> None:
+        """Ask the agent to speak, as soon as it doesn't; `response` are settings for that response only."""
+        await self._open().request_response(response)
 
     async def interrupt(self) -> None:
         """Stop the agent: what it generates, and what isn't played yet."""
@@ -261,158 +300,123 @@ class RealtimeSession:
         """Mute or unmute the user's audio, where the transport can."""
         await self._open().mute(muted)
 
-    async def update_agent(self, agent: RealtimeAgent) -> None:
+    async def update_agent(self, agent: RealtimeAgent[Any]) -> None:
         """Let another agent take over from now on. Where it isn't valid nothing changes and nothing is sent."""
         self._open()
         await self._take_over(agent)
+
+    async def update_history(
+        self, history: Sequence[RealtimeItem] | Callable[[list[RealtimeItem]], Sequence[RealtimeItem]]
+    ) -> None:
+        """Edit the model's conversation: give the new list, or a function from the old one to it.
+
+        Items that are left out are deleted; new and changed ones are created in their places. `session.history` follows
+        as the far end confirms it. Raises `ConfigurationError` for what the API can't create, before anything is sent.
+        """
+        transport = self._open()
+        old = self._history.items()
+        new = history(list(old)) if callable(history) else history
+        await transport.reset_history(old, list(new))
+
+    async def approve_tool_call(self, call_id: str, *, always: bool = False) -> None:
+        """Let a call run that waits for approval (`tool_approval_required`); `always`: the agent's tool from now on.
+
+        Does nothing where it was decided already, or the session is closed. Raises `ConfigurationError` for a call that
+        never waited.
+        """
+        self._decide(call_id, Decision(approved=True), always)
+
+    async def reject_tool_call(
+        self, call_id: str, *, always: bool = False, rejection_message: str | None = None
+    ) -> None:
+        """Keep a call from running; the model is told `rejection_message`, or else the usual words.
+
+        See `approve_tool_call`.
+        """
+        self._decide(call_id, Decision(approved=False, message=rejection_message), always)
+
+    def state(self) -> SessionState:
+        """Return the conversation as it stands, to be taken up later or elsewhere: `RealtimeSession(state=)`."""
+        return SessionState(agent=self.current_agent.name, history=tuple(self.history), usage=self.usage)
 
     # What the session tells
 
     def on(self, type: str, listener: Listener) -> Listener:  # noqa: A002
         """Call `listener` for each session event of `type`. It can be used beside iterating."""
-        return self._emitter.on(type, listener)
+        return self._shared.stream.emitter.on(type, listener)
 
     def once(self, type: str, listener: Listener) -> Listener:  # noqa: A002
         """Call `listener` for the next session event of `type`."""
-        return self._emitter.once(type, listener)
+        return self._shared.stream.emitter.once(type, listener)
 
     def off(self, type: str, listener: Listener) -> None:  # noqa: A002
         """Take `listener` away."""
-        self._emitter.off(type, listener)
+        self._shared.stream.emitter.off(type, listener)
 
-    async def __aiter__(self) -> AsyncIterator[se.RealtimeSessionEvent]:
-        async for event in self._queue:
-            if event.type == "history_updated":
-                self._history_told = False
-            if self._drops_told != self._queue.dropped:
-                self._drops_told = self._queue.dropped
-                logger.warning("the stream is read too slowly: %d audio and raw events were dropped", self._drops_told)
-            yield event
+    def __aiter__(self) -> AsyncIterator[se.RealtimeSessionEvent]:
+        return self._shared.stream.__aiter__()
 
-    def _tell(self, event: Any, size: int = 0) -> None:
-        if self._emitter.listens(event.type):
-            self._emitter.emit(event)
-        self._queue.put(event, size)
+    # Inside
 
-    def _tell_history(self) -> None:
-        updated = se.RealtimeHistoryUpdated(self._history.items, self._info)
-        if self._emitter.listens("history_updated"):
-            self._emitter.emit(updated)
-        if not self._history_told:  # one in the stream stands for all, until it is read
-            self._history_told = True
-            self._queue.put(updated)
-
-    def _listener_failed(self, failure: ListenerError) -> None:
-        self._tell(se.RealtimeError(failure, self._info))
-
-    # What the transport tells
-
-    def _on_raw(self, message: Mapping[str, Any]) -> None:
-        delta = message.get("delta")
-        size = _RAW_OVERHEAD + (len(delta) if isinstance(delta, str) else 0)
-        self._tell(se.RealtimeRawModelEvent(message, self._info), size)
-
-    def _on_audio(self, event: ev.Audio) -> None:
-        if self._speaking != event.response_id:
-            self._speaking = event.response_id
-            self._tell(se.RealtimeAudioStart(self._info, event.item_id, event.content_index, event.response_id))
-        self._tell(se.RealtimeAudio(event, event.item_id, event.content_index, self._info), len(event.data))
-
-    def _on_audio_done(self, event: ev.AudioDone) -> None:
-        self._tell(se.RealtimeAudioEnd(self._info, event.item_id, event.content_index))
-
-    def _on_audio_interrupted(self, event: ev.AudioInterrupted) -> None:
-        self._queue.discard_bulky(
-            lambda unread: (
-                unread.type == "audio"
-                and (unread.item_id, unread.content_index) == (event.item_id, event.content_index)
+    def _check_capabilities(self) -> None:
+        capabilities = self._transport.capabilities
+        if self._run.hold_back_ms is not None and (capabilities.playback != "client" or not capabilities.audio_out):
+            raise ConfigurationError(
+                f"hold_back_ms needs a transport whose audio the application plays; {self._transport.name} plays it at"
+                " the far end"
             )
-        )
-        self._tell(
-            se.RealtimeAudioInterrupted(
-                self._info, event.item_id, event.content_index, event.played_ms, event.response_id
+        if self._resumed is not None and self._resumed.history and not capabilities.history:
+            raise ConfigurationError(
+                f"the {self._transport.name} transport can't be told an earlier conversation (state=)"
             )
-        )
-        if self._history.interrupted(event.item_id, event.played_ms):
-            self._tell_history()
 
-    def _on_transcript_delta(self, event: ev.AudioTranscriptDelta) -> None:
-        self._words(event, "audio")
+    def _observe(self) -> None:
+        observers = installed_observers() if self._observers is None else self._observers
+        for observe in observers:
+            try:
+                observe(self)
+            except Exception:  # an observer must not keep a session from working
+                logger.exception("a session observer failed", extra=self._shared.log())
 
-    def _on_text_delta(self, event: ev.OutputTextDelta) -> None:
-        self._words(event, "text")
-
-    def _words(self, event: ev.AudioTranscriptDelta | ev.OutputTextDelta, source: Literal["audio", "text"]) -> None:
-        self._history.add_words(
-            event.item_id,
-            event.content_index,
-            event.delta,
-            written=source == "text",
-            response_id=event.response_id,
-        )
-        self._tell(
-            se.RealtimeTranscriptDelta(
-                "assistant",
-                source,
-                event.delta,
-                event.item_id,
-                event.content_index,
-                self._info,
-                event.response_id,
-            )
-        )
-
-    def _on_input_delta(self, event: ev.InputAudioTranscriptionDelta) -> None:
-        self._tell(
-            se.RealtimeTranscriptDelta("user", "audio", event.delta, event.item_id, event.content_index, self._info)
-        )
-
-    def _on_input_transcript(self, event: ev.InputAudioTranscriptionCompleted) -> None:
-        is_new = self._history.transcribed(event.item_id, event.content_index, event.transcript)
-        self._tell(event)
-        self._tell_item(event.item_id, is_new=is_new)
-
-    def _on_item_update(self, event: ev.ItemUpdate) -> None:
-        is_new = self._history.update(event.item, event.after)
-        self._tell_item(event.item.item_id, is_new=is_new)
-
-    def _tell_item(self, item_id: str, *, is_new: bool) -> None:
-        item = self._history.get(item_id)
-        if is_new and item is not None:
-            self._tell(se.RealtimeHistoryAdded(item, self._info))
-        self._tell_history()
-
-    def _on_item_deleted(self, event: ev.ItemDeleted) -> None:
-        if self._history.delete(event.item_id):
-            self._tell_history()
-
-    def _on_turn_started(self, event: ev.TurnStarted) -> None:
-        agent = self._tool_calls.owner(event.response_id).agent
-        self._tell(se.RealtimeAgentStartEvent(agent, self._info, event.response_id))
-
-    def _on_turn_done(self, event: ev.TurnDone) -> None:
-        agent = self._tool_calls.owner(event.response_id).agent
-        self._speaking = None
-        self._tell(
-            se.RealtimeAgentEndEvent(agent, self._info, event.response_id, event.status, _last_text(event.output))
-        )
-        self._tool_calls.turn_done(event.response_id)
-
-    def _on_function_call(self, event: ev.FunctionCall) -> None:
-        self._tool_calls.call(event)
-
-    def _on_usage(self, event: ev.UsageUpdate) -> None:
-        self._context.usage = self._context.usage + event.usage
-        self._tell(event)
-
-    def _on_error(self, event: ev.Error) -> None:
-        self._tell(se.RealtimeError(event.error, self._info))
+    def _take_up(self) -> list[RealtimeItem]:
+        """Take up the conversation that was left; return what the model is to be told of it."""
+        if self._resumed is None:
+            return []
+        for item in self._resumed.history:
+            self._history.update(item)
+        self._context.usage = self._resumed.usage
+        return seed_items(self._resumed.history)
 
     def _on_connection_change(self, event: ev.ConnectionChange) -> None:
-        self._tell(event)
+        if event.status == "disconnected":
+            self._parts.metrics.close()
+        self._shared.stream.tell(event)
         if event.status == "disconnected":
             # What was told before is still read; then iterating ends, or raises what ended the conversation.
-            self._queue.close(event.error)
+            self._shared.stream.end(event.error)
+
+    def _decide(self, call_id: str, decision: Decision, always: bool) -> None:
+        if self._state == "new":
+            self._open()
+        if self._state == "open":
+            self._parts.approvals.decide(call_id, decision, always=always)
+
+    def _fail(self, error: Exception) -> None:
+        """End the session because of an error that the application wants raised."""
+        if isinstance(error, JackfieldError):
+            told = error
+        else:
+            told = ToolError(f"a tool raised {type(error).__name__}: {error}")
+            told.__cause__ = error
+        self._shared.stream.tell(se.RealtimeError(told, self._shared.info))
+        self._shared.stream.end(error)
+        if self._state == "open":
+            self._stop_listening()
+            self._cleanup = asyncio.get_running_loop().create_task(self._finish())
+
+    async def _finish_politely(self, budget: Budget) -> None:
+        await say_farewell(self, budget)
+        await self.close()
 
     # Agents
 
@@ -420,20 +424,20 @@ class RealtimeSession:
         assert self._prepared is not None, "set before the transport tells anything"
         return self._prepared
 
-    async def _hand_over(self, agent: RealtimeAgent) -> None:
-        source = await self._take_over(agent)
-        self._tell(se.RealtimeHandoffEvent(source, agent, self._info))
-
-    async def _take_over(self, agent: RealtimeAgent) -> RealtimeAgent:
-        """Let `agent` have the conversation; return who had it."""
+    async def _take_over(self, agent: RealtimeAgent[Any], edited: EditedHistory | None = None) -> None:
         if not isinstance(agent, RealtimeAgent):
             raise ConfigurationError(f"a RealtimeAgent takes over, not {type(agent).__name__}")
-        prepared = await prepare_agent(agent, self._context)
+        prepared = await prepare_agent(agent, self._context, guardrails=self._run.output_guardrails)
+        self._takeover = self._takeover or asyncio.Lock()
         async with self._takeover:
             source = self._current()
-            await self._transport.update_session_config(takeover_config(prepared, source))
+            if edited is not None:
+                await self._transport.reset_history(*edited)
+            await self._transport.update_session_config(takeover_config(prepared, source, self._settings))
             self._prepared = prepared
-        return source.agent
+        self._shared.stream.tell(se.RealtimeHandoffEvent(source.agent, agent, self._shared.info))
+        self._parts.hooks.handed_over(source.agent, agent)
+        self._parts.hosted.refresh()
 
     def _open(self) -> RealtimeTransportLayer:
         if self._state == "open":
@@ -442,10 +446,3 @@ class RealtimeSession:
             return self._transport
         advice = "enter it first (async with session)" if self._state == "new" else "make a new one"
         raise SessionStateError(f"the session is {self._state}: {advice}")
-
-
-def _last_text(output: tuple[RealtimeItem, ...]) -> str:
-    for item in reversed(output):
-        if isinstance(item, AssistantMessageItem) and item.text:
-            return item.text
-    return ""

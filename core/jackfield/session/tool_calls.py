@@ -1,185 +1,174 @@
-"""Tool calls: each runs with the agent that owned its response, and each gets exactly one output.
+"""Tool calls: each runs once, with the agent that owned its response, and each gets exactly one output.
 
 The outputs of one response are sent as they come, and one answer is asked for when the last of them is out and the
 response has ended: so the model sees all of them at once. A handoff is a call too: the new agent's settings go out
-first, then the output, then the request.
+first, then the output, then the request. How a tool is run is in `tool_runs`, how a handoff is taken in `handovers`.
 """
 
 from __future__ import annotations
 
-import asyncio
+import hashlib
+import json
 import logging
-from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Literal
 
 from attrs import define
 
-from jackfield.agent import RealtimeAgent
 from jackfield.errors import JackfieldError, NotConnectedError, ToolError, TransportError
-from jackfield.handoffs import Handoff
-from jackfield.run_context import RunContextWrapper, ToolContext
-from jackfield.task_scope import TaskScope
-from jackfield.tools import FunctionTool, tool_output_text, use_executor
+from jackfield.invoke import use_executor
+from jackfield.tools import tool_output_text
 from jackfield.transport.events import FunctionCall
-from jackfield.transport.layer import RealtimeTransportLayer
 
-from .events import RealtimeError, RealtimeEventInfo, RealtimeToolEnd, RealtimeToolStart
-from .settings import PreparedAgent
+from .events import RealtimeError, RealtimeToolEnd
+from .handovers import Handovers
+from .shared import Shared
+from .tool_runs import Answer, ToolRuns
+from .turns import Turn, Turns
 
 __all__ = ["ToolCalls"]
 
 logger = logging.getLogger("jackfield.session")
 
 _SYNC_TOOL_THREADS = 8
+_REMEMBERED_CALLS = 512
 
 
 @define(eq=False)
-class _Turn:
-    """One response: who gave it, and which of its calls are still open."""
+class _Call:
+    """One call, by its id: what it asked for, and what became of it."""
 
-    owner: PreparedAgent
-    open_calls: int = 0
-    answer: bool = False
-    """Whether the model is to go on once all calls are answered."""
-    done: bool = False
+    fingerprint: bytes
+    state: Literal["open", "unsent", "answered"] = "open"
+    answer: Answer | None = None
+    """What could not be sent: it goes out when the model asks again, and the tool isn't run again."""
 
 
 class ToolCalls:
     """The tool calls of one session."""
 
-    def __init__(
-        self,
-        transport: RealtimeTransportLayer,
-        context: RunContextWrapper[Any],
-        scope: TaskScope,
-        *,
-        tell: Callable[[Any], None],
-        current: Callable[[], PreparedAgent],
-        hand_over: Callable[[RealtimeAgent], Awaitable[None]],
-    ) -> None:
-        self._transport = transport
-        self._context = context
-        self._scope = scope
-        self._tell = tell
-        self._info = RealtimeEventInfo(context)
-        self._current = current
-        self._hand_over = hand_over
-        self._turns: dict[str, _Turn] = {}
+    def __init__(self, shared: Shared, turns: Turns, runs: ToolRuns, handovers: Handovers) -> None:
+        self._shared = shared
+        self._turns = turns
+        self._runs = runs
+        self._handovers = handovers
+        self._calls: dict[str, _Call] = {}
         self._threads: ThreadPoolExecutor | None = None
 
-    def owner(self, response_id: str) -> PreparedAgent:
-        """Return the agent that gave, or gives, a response."""
-        return self._turn(response_id).owner
-
-    def turn_done(self, response_id: str) -> None:
+    def turn_done(self, turn: Turn) -> None:
         """Note that a response ended: no more calls of it will come."""
-        turn = self._turn(response_id)
         turn.done = True
-        self._settle(response_id, turn)
+        self._settle(turn)
 
     def call(self, call: FunctionCall) -> None:
-        """Run a call, on a task of its own."""
-        turn = self._turn(call.response_id)
-        turn.open_calls += 1
-        self._scope.spawn(self._run(call, turn), name=f"tool {call.name}")
+        """Run a call, on a task of its own. One that was told before is not run again."""
+        call_id = call.call_id or call.item_id
+        if not call_id:
+            self._tell_error(ToolError(f"the model called {call.name!r} without a call id: it can't be answered"))
+            return
+        fingerprint = _fingerprint(call)
+        known = self._calls.get(call_id)
+        if known is None:
+            known = self._calls[call_id] = _Call(fingerprint)
+            self._forget_old_calls()
+        elif known.fingerprint != fingerprint:
+            changed = f"the call {call_id!r} came again with another function or other arguments; it was not run"
+            self._tell_error(ToolError(changed))
+            return
+        elif known.state != "unsent":
+            return
+        turn = self._turns.of(call.response_id)
+        tool = turn.owner.tools.get(call.name)
+        waited_for = not (tool is not None and tool.background)
+        turn.open_calls += waited_for
+        self._shared.scope.spawn(self._run(call, call_id, known, turn, waited_for), name=f"tool {call.name}")
 
     def close(self) -> None:
         """Let go of the threads. What still runs on one finishes there, unheard."""
         if self._threads is not None:
             self._threads.shutdown(wait=False, cancel_futures=True)
 
-    def _turn(self, response_id: str) -> _Turn:
-        turn = self._turns.get(response_id)
-        if turn is None:
-            turn = self._turns[response_id] = _Turn(self._current())
-        return turn
-
-    async def _run(self, call: FunctionCall, turn: _Turn) -> None:
-        try:
-            await self._answer(call, turn.owner)
-            turn.answer = True
-        except NotConnectedError:
-            logger.debug("the connection ended before the output of %s was sent", call.name)
-        except JackfieldError as error:
-            self._tell(RealtimeError(error, self._info))
-        finally:
-            turn.open_calls -= 1
-            self._settle(call.response_id, turn)
-
-    async def _answer(self, call: FunctionCall, owner: PreparedAgent) -> None:
-        """Send the call's one output. Where it returns, the model is to go on."""
-        if (handoff := owner.handoffs.get(call.name)) is not None:
-            await self._send(call, await self._transfer(handoff))
-            return
-        tool = owner.tools.get(call.name)
-        if tool is None:
-            # Without an answer to this one the model can't go on; with a new response it might call it again.
-            await self._send(call, f"Tool {call.name} not found")
-            known = ", ".join([*owner.tools, *owner.handoffs]) or "none"
-            raise ToolError(f"the model called {call.name!r}, which agent {owner.agent.name!r} has not: it has {known}")
-        self._tell(RealtimeToolStart(owner.agent, tool, call.arguments, self._info, call.call_id))
-        output = await self._invoke(tool, call, owner.agent)
-        await self._send(call, tool_output_text(output))
-        self._tell(RealtimeToolEnd(owner.agent, tool, call.arguments, output, self._info, call.call_id))
-
-    async def _send(self, call: FunctionCall, output: str) -> None:
-        if self._scope.closed:
-            # The transport may carry another session by now.
-            raise NotConnectedError("the session was closed before the tool ended")
-        await self._transport.send_function_call_output(call, output, start_response=False)
-
-    async def _transfer(self, handoff: Handoff) -> str:
-        """Hand over; return what the model is told of it. Where it fails the agent stays, and the model can say so."""
-        try:
-            await self._hand_over(handoff.agent)
-        except TransportError:
-            raise
-        except Exception as error:  # noqa: BLE001 - instructions are made by the application, which may raise anything
-            failure = ToolError(f"the handoff to agent {handoff.agent.name!r} failed: {error}")
-            failure.__cause__ = error
-            self._tell(RealtimeError(failure, self._info))
-            return f"An error occurred while handing over to {handoff.agent.name}. Please go on without."
-        return handoff.transfer_message()
-
-    async def _invoke(self, tool: FunctionTool, call: FunctionCall, agent: RealtimeAgent) -> Any:
-        """Return the tool's result or, where it fails, words by which the model can tell the user."""
+    async def _run(self, call: FunctionCall, call_id: str, known: _Call, turn: Turn, waited_for: bool) -> None:
         if self._threads is None:
             self._threads = ThreadPoolExecutor(_SYNC_TOOL_THREADS, thread_name_prefix="jackfield-tool")
         use_executor(self._threads)
-        context: ToolContext[Any] = ToolContext(
-            run_context=self._context,
-            tool_name=call.name,
-            tool_call_id=call.call_id,
-            tool_arguments=call.arguments,
-            agent=agent,
-        )
+        respond = False
         try:
-            return await tool.on_invoke_tool(context, call.arguments)
-        except asyncio.CancelledError:
-            task = asyncio.current_task()
-            if self._scope.closed or (task is not None and task.cancelling()):
-                raise
-            # Something that the tool awaited was cancelled, and not the tool.
-            logger.warning("tool %s failed: CancelledError", tool.name)
-            return _failure_text("it was cancelled")
-        except Exception as error:  # noqa: BLE001 - a tool may raise anything, and every call gets an output
-            logger.warning("tool %s failed: %s", tool.name, type(error).__name__)
-            return _failure_text(error)
+            answer = known.answer or await self._answer(call, call_id, turn)
+            known.state, known.answer = "unsent", answer
+            await self._send(call, tool_output_text(answer.text))
+            known.state, known.answer = "answered", None
+            respond = answer.respond
+            self._tell_end(call, call_id, turn, answer)
+        except NotConnectedError:
+            logger.debug("the connection ended before the output of %s was sent", call.name)
+        except JackfieldError as error:
+            self._tell_error(error)
+        finally:
+            turn.open_calls -= waited_for
+            at_once = not waited_for or self._shared.settings.join == "call" or not turn.response_id
+            if respond and at_once:
+                await self._request_response()
+            turn.answer = turn.answer or (respond and not at_once)
+            self._settle(turn)
 
-    def _settle(self, response_id: str, turn: _Turn) -> None:
+    async def _answer(self, call: FunctionCall, call_id: str, turn: Turn) -> Answer:
+        owner = turn.owner
+        if (handoff := owner.handoffs.get(call.name)) is not None:
+            return await self._handovers.take(handoff, call, call_id, turn)
+        if (tool := owner.tools.get(call.name)) is not None:
+            return await self._runs.run(tool, call, call_id, owner.agent)
+        known = ", ".join([*owner.tools, *owner.handoffs]) or "none"
+        why = f"the model called {call.name!r}, which agent {owner.agent.name!r} has not: it has {known}"
+        return await self._runs.not_found(call, call_id, why)
+
+    async def _send(self, call: FunctionCall, output: str) -> None:
+        if self._shared.scope.closed:
+            # The transport may carry another session by now.
+            raise NotConnectedError("the session was closed before the tool ended")
+        await self._shared.transport.send_function_call_output(call, output, start_response=False)
+
+    def _tell_end(self, call: FunctionCall, call_id: str, turn: Turn, answer: Answer) -> None:
+        shared = self._shared
+        if answer.fatal and answer.error is not None:
+            shared.fail(answer.error)
+            return
+        if answer.error is not None:
+            self._tell_error(answer.error)
+        if answer.tool is not None:
+            agent = turn.owner.agent
+            shared.stream.tell(RealtimeToolEnd(agent, answer.tool, call.arguments, answer.result, shared.info, call_id))
+
+    def _tell_error(self, error: Exception) -> None:
+        told = error if isinstance(error, JackfieldError) else ToolError(str(error) or type(error).__name__)
+        self._shared.stream.tell(RealtimeError(told, self._shared.info))
+
+    def _settle(self, turn: Turn) -> None:
         if not turn.done or turn.open_calls:
             return
-        self._turns.pop(response_id, None)
+        self._turns.forget(turn)
         if turn.answer:
-            self._scope.spawn(self._request_response(), name="request_response")
+            turn.answer = False
+            self._shared.scope.spawn(self._request_response(), name="request_response")
 
     async def _request_response(self) -> None:
         try:
-            await self._transport.request_response()
+            await self._shared.transport.request_response()
         except TransportError as error:
             logger.debug("the answer to the tools' outputs could not be asked for: %s", error)
 
+    def _forget_old_calls(self) -> None:
+        while len(self._calls) > _REMEMBERED_CALLS:
+            oldest = next((key for key, call in self._calls.items() if call.state == "answered"), None)
+            if oldest is None:
+                return
+            del self._calls[oldest]
 
-def _failure_text(error: object) -> str:
-    return f"An error occurred while running the tool. Please try again. Error: {str(error) or type(error).__name__}"
+
+def _fingerprint(call: FunctionCall) -> bytes:
+    """What a call asks for: its function and its arguments, however they are written."""
+    try:
+        arguments = json.dumps(json.loads(call.arguments), sort_keys=True)
+    except (ValueError, RecursionError):
+        arguments = call.arguments
+    return hashlib.blake2b(f"{call.name}\0{arguments}".encode("utf-8", "surrogatepass"), digest_size=16).digest()

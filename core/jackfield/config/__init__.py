@@ -1,0 +1,77 @@
+"""The configuration: its types, and checks that say what is wrong with it before anything is sent."""
+
+from __future__ import annotations
+
+from .audio_types import (
+    RealtimeAudioConfig,
+    RealtimeAudioFormat,
+    RealtimeAudioInputConfig,
+    RealtimeAudioOutputConfig,
+    RealtimeCustomVoice,
+    RealtimeInputAudioNoiseReductionConfig,
+    RealtimeInputAudioTranscriptionConfig,
+    RealtimeTurnDetectionConfig,
+    RealtimeVoice,
+)
+from .check import check_model_config, check_model_settings, check_run_config
+from .message_types import (
+    RealtimeClientMessage,
+    RealtimeUserInput,
+    RealtimeUserInputImage,
+    RealtimeUserInputMessage,
+    RealtimeUserInputText,
+)
+from .types import (
+    Prompt,
+    RealtimeGuardrailsSettings,
+    RealtimeModelConfig,
+    RealtimeModelName,
+    RealtimeModelTracingConfig,
+    RealtimeReasoningConfig,
+    RealtimeReasoningEffort,
+    RealtimeRunConfig,
+    RealtimeSessionModelSettings,
+    RealtimeToolChoice,
+    RealtimeToolChoiceFunction,
+    RealtimeToolChoiceMcp,
+    RealtimeToolExecutionConfig,
+    RealtimeTruncation,
+    RealtimeTruncationRetentionRatio,
+    RealtimeTruncationTokenLimits,
+)
+
+__all__ = [
+    "Prompt",
+    "RealtimeAudioConfig",
+    "RealtimeAudioFormat",
+    "RealtimeAudioInputConfig",
+    "RealtimeAudioOutputConfig",
+    "RealtimeClientMessage",
+    "RealtimeCustomVoice",
+    "RealtimeGuardrailsSettings",
+    "RealtimeInputAudioNoiseReductionConfig",
+    "RealtimeInputAudioTranscriptionConfig",
+    "RealtimeModelConfig",
+    "RealtimeModelName",
+    "RealtimeModelTracingConfig",
+    "RealtimeReasoningConfig",
+    "RealtimeReasoningEffort",
+    "RealtimeRunConfig",
+    "RealtimeSessionModelSettings",
+    "RealtimeToolChoice",
+    "RealtimeToolChoiceFunction",
+    "RealtimeToolChoiceMcp",
+    "RealtimeToolExecutionConfig",
+    "RealtimeTruncation",
+    "RealtimeTruncationRetentionRatio",
+    "RealtimeTruncationTokenLimits",
+    "RealtimeTurnDetectionConfig",
+    "RealtimeUserInput",
+    "RealtimeUserInputImage",
+    "RealtimeUserInputMessage",
+    "RealtimeUserInputText",
+    "RealtimeVoice",
+    "check_model_config",
+    "check_model_settings",
+    "check_run_config",
+]

@@ -1,0 +1,95 @@
+"""The parts of a session, put together."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from attrs import frozen
+
+from jackfield.agent import RealtimeAgent
+from jackfield.audio.tracker import RealtimePlaybackTracker
+from jackfield.budget import Budget
+from jackfield.hooks import RealtimeRunHooks
+
+from .approvals import Approvals
+from .budget_watch import BudgetWatch
+from .conversation import Conversation
+from .handovers import EditedHistory, Handovers
+from .history import History
+from .hold_back import HoldBack, ReleaseTracker
+from .hook_calls import HookCalls
+from .hosted import HostedTools
+from .metrics import Metrics
+from .output_guardrails import OutputGuardrails
+from .settings import PreparedAgent
+from .shared import Shared
+from .tool_calls import ToolCalls
+from .tool_runs import ToolRuns
+from .turns import Turns
+
+__all__ = ["Parts", "assemble"]
+
+
+@frozen(eq=False)
+class Parts:
+    """What a session consists of, beside what its parts share."""
+
+    conversation: Conversation
+    tool_calls: ToolCalls
+    hosted: HostedTools
+    approvals: Approvals
+    hooks: HookCalls
+    metrics: Metrics
+    hold_back: HoldBack | None
+    budget: BudgetWatch | None
+
+    def close(self) -> None:
+        """Let go of timers and threads."""
+        self.tool_calls.close()
+        self.metrics.close()
+        if self.hold_back is not None:
+            self.hold_back.close()
+        if self.budget is not None:
+            self.budget.close()
+
+
+def assemble(
+    shared: Shared,
+    history: History,
+    *,
+    current: Callable[[], PreparedAgent],
+    hand_over: Callable[[RealtimeAgent[Any], EditedHistory | None], Awaitable[None]],
+    run_hooks: RealtimeRunHooks[Any] | None,
+    tracker: RealtimePlaybackTracker | None,
+    finish: Callable[[Budget], Awaitable[None]],
+) -> Parts:
+    """Put a session's parts together."""
+    settings, stream = shared.settings, shared.stream
+    turns = Turns(current)
+    approvals = Approvals()
+    hooks = HookCalls(shared, run_hooks)
+    guardrails = OutputGuardrails(shared, turns)
+    metrics = Metrics(shared.info, stream.tell, shared.transport.playback)
+    stream.on_read("audio_start", lambda event: metrics.delivered(event.response_id))
+    tool_calls = ToolCalls(shared, turns, ToolRuns(shared, hooks, approvals), Handovers(shared, hand_over))
+    hosted = HostedTools(shared, approvals, current)
+    hold_back = budget = None
+    if settings.hold_back_ms is not None:
+        released = tracker if isinstance(tracker, ReleaseTracker) else None
+        hold_back = HoldBack(guardrails, settings.hold_back_ms / 1000, stream.tell, released)
+    if settings.budget is not None:
+        budget = BudgetWatch(settings.budget, shared.info, stream.tell, finish, shared.scope.spawn)
+    conversation = Conversation(
+        shared,
+        history,
+        turns,
+        tool_calls=tool_calls,
+        hosted=hosted,
+        guardrails=guardrails,
+        hooks=hooks,
+        metrics=metrics,
+        hold_back=hold_back,
+        budget=budget,
+    )
+    return Parts(conversation, tool_calls, hosted, approvals, hooks, metrics, hold_back, budget)

@@ -1,0 +1,56 @@
+"""Responses, from the session's side: which agent owns each, and what is still open of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from attrs import define
+
+from .settings import PreparedAgent
+
+__all__ = ["Turn", "Turns"]
+
+_MOST_TURNS = 64
+"""Responses that are open at a time. A far end that ends none of them costs the oldest."""
+
+
+@define(eq=False)
+class Turn:
+    """One response: who gives it, and which of its calls are still open."""
+
+    response_id: str
+    owner: PreparedAgent
+    open_calls: int = 0
+    answer: bool = False
+    """Whether the model is to go on once all calls are answered."""
+    done: bool = False
+    handed_over: bool = False
+    """Whether a handoff of this response was taken: a second one comes too late."""
+
+
+class Turns:
+    """The open responses of one session. `current` returns the agent that has the conversation now."""
+
+    def __init__(self, current: Callable[[], PreparedAgent]) -> None:
+        self._current = current
+        self._turns: dict[str, Turn] = {}
+        self.newest = ""
+        """The id of the response that began last."""
+
+    def begin(self, response_id: str) -> Turn:
+        """Note that a response began."""
+        self.newest = response_id
+        return self.of(response_id)
+
+    def of(self, response_id: str) -> Turn:
+        """Return a response; one that isn't known belongs to the agent that has the conversation now."""
+        turn = self._turns.get(response_id)
+        if turn is None:
+            turn = self._turns[response_id] = Turn(response_id, self._current())
+            if len(self._turns) > _MOST_TURNS:
+                del self._turns[next(iter(self._turns))]
+        return turn
+
+    def forget(self, turn: Turn) -> None:
+        """Let go of a response of which nothing is open any more."""
+        self._turns.pop(turn.response_id, None)
