@@ -36,6 +36,7 @@ class TestHeavyModules:
         [
             "jackfield",
             "jackfield.cli",
+            "jackfield.config",
             "jackfield.openai",
             "jackfield.transport",
             "jackfield.transport.registry",

@@ -133,10 +133,11 @@ class TestInitialSettings:
         assert told["audio"] == {"output": {"speed": 1.1}}
 
     async def test_nothing_of_the_users_is_changed(self) -> None:
-        config = {"model_settings": {"voice": "cedar", "turn_detection": {"threshold": 0.4}}}
+        config = {"model_settings": {"voice": "cedar", "turn_detection": {"type": "server_vad", "threshold": 0.4}}}
         initial = {"audio": {"output": {"speed": 1.1}}}
         await first_update(config=config, initial_model_settings=initial)
-        assert config == {"model_settings": {"voice": "cedar", "turn_detection": {"threshold": 0.4}}}
+        detection = {"type": "server_vad", "threshold": 0.4}
+        assert config == {"model_settings": {"voice": "cedar", "turn_detection": detection}}
         assert initial == {"audio": {"output": {"speed": 1.1}}}
 
     @pytest.mark.parametrize(

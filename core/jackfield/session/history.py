@@ -63,7 +63,8 @@ class History:
         """Return all items in order."""
         for item_id in list(self._words):
             self._put_words(item_id)
-        self.settle()
+        for item_id in list(self._unsettled):
+            self._settle(item_id)
         return [self._items[item_id] for item_id in self._order]
 
     def get(self, item_id: str) -> RealtimeItem | None:
@@ -148,9 +149,12 @@ class History:
         return True
 
     def settle(self) -> None:
-        """Look how far what plays has come, and keep what was heard to its end."""
-        for item_id in list(self._unsettled):
-            self._settle(item_id)
+        """Keep what was heard to its end. Playback is in order: behind the first that still plays, nothing was."""
+        while self._unsettled:
+            oldest = next(iter(self._unsettled))
+            self._settle(oldest)
+            if oldest in self._unsettled:
+                return
 
     def _begin(self, item_id: str, response_id: str) -> None:
         if item_id not in self._items:

@@ -12,6 +12,7 @@ from jackfield.config import check_run_config
 from jackfield.errors import ConfigurationError
 from jackfield.guardrails import OutputGuardrail, OutputGuardrailResult
 from jackfield.tools import ToolErrorFormatter
+from jackfield.transport.session_config import UNSET
 
 __all__ = ["FeedbackMessage", "RunSettings"]
 
@@ -50,7 +51,7 @@ class RunSettings:
             key: value
             for part in (config, config.get("guardrails_settings") or {}, config.get("tool_execution") or {})
             for key, value in part.items()
-            if key not in ("model_settings", "guardrails_settings", "tool_execution")
+            if value is not UNSET and key not in ("model_settings", "guardrails_settings", "tool_execution")
         }
         given["output_guardrails"] = tuple(given.get("output_guardrails") or ())
         for guardrail in given["output_guardrails"]:

@@ -65,7 +65,7 @@ class ModelSettings:
         """Check both layers and take them apart; raise `ConfigurationError`."""
         check_model_settings(run, "model_settings")
         check_model_settings(initial, "initial_model_settings")
-        layers = [dict(layer or {}) for layer in (run, initial)]
+        layers = [normalize_session_config(layer or {}) for layer in (run, initial)]
         given: dict[str, Any] = {}
         for layer in layers:
             for key in _OURS:
@@ -74,7 +74,7 @@ class ModelSettings:
                     given[key] = {**given.get(key, {}), **value} if key == "provider_data" else value
         if "tools" in given:
             given["tools"] = [_tool(tool) for tool in given["tools"]]
-        names = (layer.get("model_name") or layer.get("model") for layer in reversed(layers))
+        names = (layer.get("model") for layer in reversed(layers))
         given["model"] = next((name for name in names if isinstance(name, str)), None)
         return cls(run=layers[0], initial=layers[1], **given)
 
@@ -153,11 +153,12 @@ def initial_config(
     config = merge_session_config(
         {} if joins_call else DEFAULT_MODEL_SETTINGS,
         voice,
-        normalize_session_config(settings.run),
+        settings.run,
         own,
-        normalize_session_config(settings.initial),
+        settings.initial,
         {} if traces else {"tracing": None},
     )
+    check_model_settings(config, "model_settings")  # what is right in each layer can be wrong in sum
     return merge_session_config(config, settings.provider_data)
 
 

@@ -42,7 +42,18 @@ _LEGACY_PATHS: dict[str, tuple[str, ...]] = {
     "turn_detection": ("audio", "input", "turn_detection"),
     "max_response_output_tokens": ("max_output_tokens",),
 }
-_VERBATIM = frozenset({"tools", "metadata", "variables", "headers", "parameters", "allowed_tools", "require_approval"})
+_VERBATIM = frozenset(
+    {
+        "tools",
+        "metadata",
+        "variables",
+        "headers",
+        "parameters",
+        "allowed_tools",
+        "require_approval",
+        "provider_data",
+    }
+)
 """Keys whose values are the user's own: not a key inside them is renamed."""
 _WHOLE = _VERBATIM | {"tool_choice"}
 """Keys whose values replace one another whole, and are not merged."""
