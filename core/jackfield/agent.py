@@ -10,6 +10,7 @@ from attrs import define, field
 
 from .errors import ConfigurationError
 from .guardrails import OutputGuardrail
+from .hooks import RealtimeAgentHooks
 from .hosted_mcp import HostedMCPTool
 from .invoke import call_inline, concurrently
 from .run_context import RunContextWrapper, TContext
@@ -17,7 +18,6 @@ from .tools import FunctionTool, IsEnabled
 
 if TYPE_CHECKING:
     from .handoffs import Handoff
-    from .hooks import RealtimeAgentHooks
     from .mcp import MCPServer
 
 __all__ = ["Instructions", "Prompt", "RealtimeAgent", "Tool", "enabled"]
@@ -69,6 +69,10 @@ class RealtimeAgent(Generic[TContext]):
         self.check()
         if self.instructions is not None and not isinstance(self.instructions, str) and not callable(self.instructions):
             raise ConfigurationError(f"agent {self.name!r}: instructions are a str or a function that returns one")
+        if self.hooks is not None and not isinstance(self.hooks, RealtimeAgentHooks):
+            raise ConfigurationError(
+                f"agent {self.name!r}: its hooks are RealtimeAgentHooks, not {type(self.hooks).__name__}"
+            )
         if self.prompt is not None and not isinstance(self.prompt, Mapping) and not callable(self.prompt):
             raise ConfigurationError(
                 f"agent {self.name!r}: prompt is a mapping with an id, or a function that returns one"

@@ -39,11 +39,16 @@ OnHandoff: TypeAlias = Callable[..., object]
 """Called with the context, and with the input where the handoff has an input type. May be a coroutine function."""
 
 
+def _check_agent(_: object, __: object, agent: object) -> None:
+    if not isinstance(agent, RealtimeAgent):
+        raise ConfigurationError(f"a handoff goes to a RealtimeAgent, not to {type(agent).__name__}")
+
+
 @frozen(kw_only=True, eq=False)
 class Handoff:
     """A way to another agent. The model takes it by calling the tool `tool_name`. Made by `realtime_handoff`."""
 
-    agent: RealtimeAgent
+    agent: RealtimeAgent = field(validator=_check_agent)
     tool_name: str = field(validator=check_tool_name)
     tool_description: str
     input_json_schema: Mapping[str, Any] = field(default=_NO_INPUT, repr=False)
@@ -94,8 +99,7 @@ def realtime_handoff(
     to `on_handoff(context, input)`. Without it `on_handoff(context)` is called. `is_enabled` is a bool or a function of
     context and agent. `input_filter` edits the conversation that the next agent gets. Raises `ConfigurationError`.
     """
-    if not isinstance(agent, RealtimeAgent):
-        raise ConfigurationError(f"a handoff goes to a RealtimeAgent, not to {type(agent).__name__}")
+    _check_agent(None, None, agent)
     name = "transfer_to_" + re.sub(r"\W", "_", agent.name, flags=re.ASCII).lower()
     described = f"Handoff to the {agent.name} agent to handle the request. {agent.handoff_description or ''}".strip()
     tool_name = tool_name_override or name[:64]

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from .errors import ToolError
 
-__all__ = ["call_inline", "call_off_loop", "concurrently", "name_of", "use_executor"]
+__all__ = ["call_inline", "call_off_loop", "concurrently", "is_being_cancelled", "name_of", "use_executor"]
 
 T = TypeVar("T")
 
@@ -43,6 +43,12 @@ async def call_off_loop(function: Callable[..., Any], *args: Any, **kwargs: Any)
     call = functools.partial(contextvars.copy_context().run, _guarded, function, args, kwargs)
     result = await asyncio.get_running_loop().run_in_executor(_executor.get(), call)
     return await result if inspect.isawaitable(result) else result
+
+
+def is_being_cancelled() -> bool:
+    """Tell whether the current task is to end, as opposed to something that it awaited having been cancelled."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 async def concurrently(awaitables: Iterable[Awaitable[T]]) -> list[T]:

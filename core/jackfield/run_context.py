@@ -47,6 +47,8 @@ class ToolContext(Generic[TContext]):
     tool_call_id: str
     tool_arguments: str
     agent: RealtimeAgent | None = None
+    response_id: str = ""
+    """The response that made the call; "" where the far end didn't say."""
 
     @property
     def context(self) -> TContext:

@@ -135,6 +135,7 @@ GUARDRAILS: Sample = {
 TOOL_EXECUTION: Sample = {
     "pre_approval_tool_input_guardrails": [True, False],
     "max_concurrency": [1, 16],
+    "respond_to_mcp_calls": [True, False],
     "join": ["response", "call"],
 }
 RUN_CONFIG: Sample = {

@@ -98,6 +98,8 @@ def brief(event: Any) -> str:
         case events.Error():
             code = event.error.code if isinstance(event.error, ProviderError) else None
             return f"error {code} {event.error.classification}"  # type: ignore[attr-defined]
+        case events.TurnStarted():
+            return f"turn_started {event.response_id}"
         case events.TurnDone():
             return f"turn_done {event.response_id} {event.status}"
         case events.RateLimitsUpdated():

@@ -5,11 +5,14 @@ An audio callback may call it from a thread of its own.
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from typing import Any
 
 from attrs import frozen
+
+from jackfield.errors import ConfigurationError
 
 from .formats import PCM16, AudioFormat
 
@@ -47,6 +50,8 @@ class RealtimePlaybackTracker:
 
     def on_play_ms(self, item_id: str, item_content_index: int, ms: float) -> None:
         """Tell that `ms` more milliseconds of this content part were played."""
+        if not 0 <= ms < math.inf:
+            raise ConfigurationError(f"ms={ms!r} can't have been played: give milliseconds, from 0 up")
         key = (item_id, item_content_index)
         with self._lock:
             played = self._played.pop(key, 0.0) + ms

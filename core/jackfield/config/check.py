@@ -301,6 +301,7 @@ GUARDRAILS_SETTINGS = Level(
 TOOL_EXECUTION = Level(
     keys={
         "pre_approval_tool_input_guardrails": boolean,
+        "respond_to_mcp_calls": boolean,
         "max_concurrency": integer(1, hint="1 runs one tool call at a time"),
         "join": one_of(*literals(types.ToolJoin)),
     },

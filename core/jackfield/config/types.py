@@ -275,6 +275,9 @@ class RealtimeToolExecutionConfig(TypedDict, total=False):
     """Whether a tool's input guardrails run before its approval is asked for, as well as before it runs. Default:
     False."""
 
+    respond_to_mcp_calls: bool
+    """Whether the model is asked to go on when a hosted MCP call has ended. Default: True."""
+
     max_concurrency: int
     """How many of the session's tool calls run at once, 1 or more. Default: 16."""
 

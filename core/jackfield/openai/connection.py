@@ -80,10 +80,10 @@ class Connection:
         self._arm()
         await self.send_frames(*frames)
 
-    async def send_frames(self, *frames: bytes) -> None:
-        """Write frames that are encoded already, together and in order."""
+    async def send_frames(self, *frames: bytes, alone: bool = False) -> None:
+        """Write frames that are encoded already, together and in order; see `Outbox.write`."""
         self._tell_out(frames)
-        await self._outbox.write(frames)
+        await self._outbox.write(frames, alone=alone)
 
     def tell(self, events: Iterable[TransportEvent]) -> None:
         """Hand events to the listeners."""

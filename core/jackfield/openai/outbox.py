@@ -32,14 +32,15 @@ class Outbox:
         self._writing = False
         self._closed: Exception | None = None
 
-    async def write(self, frames: Sequence[bytes]) -> None:
+    async def write(self, frames: Sequence[bytes], *, alone: bool = False) -> None:
         """Write `frames`, in order and together; return when the wire has accepted them all.
 
-        Cancelling it does not tear a group apart: what was begun is written.
+        They are written also where the sender gives up meanwhile: the protocol has counted on them. A frame that
+        stands `alone` (audio) needs no task of its own while nobody else writes, and goes with its sender.
         """
         if self._closed is not None:
             raise self._closed
-        if len(frames) == 1 and not self._writing:
+        if alone and len(frames) == 1 and not self._writing:
             await self._write_alone(frames[0])
             return
         done = asyncio.get_running_loop().create_future()

@@ -149,12 +149,15 @@ class OpenAIRealtimeProtocol:
         """Return a raw client event; `response.create` and `response.cancel` go through the sequencer."""
         kind = event.get("type")
         if not isinstance(kind, str) or not kind:
-            raise ConfigurationError(f"a client event needs a type, such as 'response.create': {event!r} has none")
+            known = ", ".join(repr(key) for key in event) or "nothing"
+            raise ConfigurationError(f"a client event needs a type, such as 'response.create'; this one has {known}")
         event_id = _optional_id(event, "event_id")
         if kind == "response.create":
             response = event.get("response")
             if response is not None and not isinstance(response, Mapping):
-                raise ConfigurationError(f"the `response` of response.create is a mapping, not {response!r}")
+                raise ConfigurationError(
+                    f"the `response` of response.create is a mapping, not {type(response).__name__}"
+                )
             return self._request(response, manual=True, event_id=event_id)
         if kind == "response.cancel":
             response_id = _optional_id(event, "response_id")

@@ -123,7 +123,8 @@ class OpenAIRealtimeTransport:
                 raise
             raise ConnectAbortedError("close() was called while connect() was under way") from None
         finally:
-            self._connecting = None
+            if self._connecting is attempt:
+                self._connecting = None
 
     async def close(self) -> None:
         """Close; see `RealtimeTransportLayer.close`."""
@@ -204,6 +205,7 @@ class OpenAIRealtimeTransport:
                         error = told
         if connection is not None:
             await connection.shutdown()
+        self._connecting = None  # whoever is told may try again at once
         self._change("disconnected", error=error if isinstance(error, TransportError) else None)
         return error
 
@@ -273,7 +275,7 @@ class OpenAIRealtimeTransport:
             frames = [audio_frame(chunk)] if chunk else []
             await connection.send_frames(*frames, encode(_COMMIT))
         elif chunk:
-            await connection.send_frames(audio_frame(chunk))
+            await connection.send_frames(audio_frame(chunk), alone=True)
 
     async def commit_audio(self) -> None:
         """End the user's turn by hand (API event `input_audio_buffer.commit`)."""
@@ -321,6 +323,7 @@ class OpenAIRealtimeTransport:
     async def send_function_call_output(self, call: FunctionCall, output: str, *, start_response: bool = True) -> None:
         """Answer a function call."""
         connection = self._live()
+        encode({"type": "function_call_output", "output": output})  # or the response to it would take a turn in vain
         events, told = connection.protocol.function_call_output(call, output, start_response=start_response)
         await connection.send(events)
         connection.tell(told)

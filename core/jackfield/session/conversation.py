@@ -91,7 +91,7 @@ class Conversation:
             "input_audio_transcription_failed": tell,
             "dtmf_received": tell,
             "rate_limits_updated": tell,
-            "mcp_tool_call_completed": tell,
+            "mcp_tool_call_completed": self._hosted.completed,
             "mcp_failed": tell,
         }
 
@@ -218,7 +218,8 @@ class Conversation:
 
     def _turn_done(self, event: ev.TurnDone) -> None:
         turn = self._turns.of(event.response_id)
-        self._speaking = None
+        if self._speaking == event.response_id:
+            self._speaking = None
         text = _last_text(event.output)
         end = se.RealtimeAgentEndEvent(turn.owner.agent, self._info, event.response_id, event.status, text)
         self._behind_audio(end, event.response_id)

@@ -121,6 +121,7 @@ class RealtimeToolApprovalRequired:
     arguments: str
     info: RealtimeEventInfo
     tool_name: str = ""
+    response_id: str = ""
 
 
 @frozen
@@ -133,6 +134,7 @@ class RealtimeToolStart:
     arguments: str
     info: RealtimeEventInfo
     call_id: str = ""
+    response_id: str = ""
 
 
 @frozen
@@ -146,6 +148,7 @@ class RealtimeToolEnd:
     output: Any
     info: RealtimeEventInfo
     call_id: str = ""
+    response_id: str = ""
 
 
 @frozen

@@ -1,17 +1,19 @@
 """Hosted MCP in a session: which tools there are, who approves a call, and what became of it.
 
-The far end calls the tools by itself and goes on with the answer by itself.
+The far end calls the tools by itself. It doesn't go on by itself with what they brought: an answer is asked for, unless
+the run's settings say otherwise.
 """
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from jackfield.errors import ListenerError, TransportError, redact
 from jackfield.hosted_mcp import HostedMCPTool
 from jackfield.invoke import call_inline
-from jackfield.transport.events import McpApprovalRequest, McpToolsListed
+from jackfield.transport.events import McpApprovalRequest, McpToolCallCompleted, McpToolsListed
 
 from .approvals import Approvals, Decision
 from .events import RealtimeError, RealtimeMcpToolsChanged, RealtimeToolApprovalRequired
@@ -19,6 +21,8 @@ from .settings import PreparedAgent
 from .shared import Shared
 
 __all__ = ["HostedTools"]
+
+logger = logging.getLogger("jackfield.session")
 
 _REMEMBERED = 256
 
@@ -59,6 +63,18 @@ class HostedTools:
         if names != self._told:
             self._told = names
             self._shared.stream.tell(RealtimeMcpToolsChanged(tools, self._shared.info))
+
+    def completed(self, event: McpToolCallCompleted) -> None:
+        """A call ended."""
+        self._shared.stream.tell(event)
+        if self._shared.settings.respond_to_mcp_calls:
+            self._shared.scope.spawn(self._request_response(), name="request_response")
+
+    async def _request_response(self) -> None:
+        try:
+            await self._shared.transport.request_response()
+        except TransportError as error:
+            logger.debug("the answer to a hosted call could not be asked for: %s", error)
 
     def approval_requested(self, request: McpApprovalRequest) -> None:
         """The far end asks whether it may make a call."""

@@ -13,6 +13,7 @@ from attrs import define, field
 
 from jackfield.errors import ListenerError, TransportError, redact
 from jackfield.guardrails import OutputGuardrail, OutputGuardrailResult
+from jackfield.invoke import is_being_cancelled
 
 from .events import RealtimeError, RealtimeGuardrailTripped
 from .settings import PreparedAgent
@@ -147,7 +148,10 @@ class OutputGuardrails:
     async def _verdict(self, guardrail: OutputGuardrail, watched: _Watched, text: str) -> OutputGuardrailResult | None:
         try:
             return await guardrail.run(self._shared.context, watched.owner.agent, text)
-        except Exception as error:  # noqa: BLE001 - one that can't judge doesn't keep the others from it
+        except (Exception, asyncio.CancelledError) as error:
+            if isinstance(error, asyncio.CancelledError) and (self._shared.scope.closed or is_being_cancelled()):
+                raise
+            # One that can't judge doesn't keep the others from it.
             self._tell_failure(f"guardrail {guardrail.get_name()!r} raised", error, "The others judged all the same.")
             return None
 
@@ -175,12 +179,15 @@ class OutputGuardrails:
         if message is None or isinstance(message, str):
             return message
         try:
-            return message(tripped)
+            words = message(tripped)
+            if words is not None and not isinstance(words, str):
+                raise TypeError(f"it returned {type(words).__name__}, and no str")
+            return words
         except Exception as error:  # noqa: BLE001 - the response is stopped, with or without words about it
             self._tell_failure("feedback_message raised", error, "The model was told nothing.")
             return None
 
-    def _tell_failure(self, what: str, error: Exception, so: str) -> None:
+    def _tell_failure(self, what: str, error: BaseException, so: str) -> None:
         failure = ListenerError(
             f"{what} {type(error).__name__}: {redact(str(error))}. {so}", event_type="output_guardrail"
         )

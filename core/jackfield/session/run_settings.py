@@ -37,6 +37,7 @@ class RunSettings:
     max_concurrency: int = 16
     join: Literal["response", "call"] = "response"
     pre_approval_tool_input_guardrails: bool = False
+    respond_to_mcp_calls: bool = True
     tool_error_formatter: ToolErrorFormatter | None = None
     tracing_disabled: bool = False
     budget: Budget | None = None

@@ -88,6 +88,10 @@ class RealtimeSession:
     ) -> None:
         if not isinstance(agent, RealtimeAgent):
             raise ConfigurationError(f"a session starts with a RealtimeAgent, not with {type(agent).__name__}")
+        if hooks is not None and not isinstance(hooks, RealtimeRunHooks):
+            raise ConfigurationError(
+                f"the hooks of a run are RealtimeRunHooks, not {type(hooks).__name__}; an agent has its own (hooks=)"
+            )
         self._run = RunSettings.of(config)
         self._settings = ModelSettings.of((config or {}).get("model_settings"), initial_model_settings)
         self._resumed = state if state is None or isinstance(state, SessionState) else SessionState.from_dict(state)
@@ -354,7 +358,7 @@ class RealtimeSession:
         self._shared.stream.emitter.off(type, listener)
 
     def __aiter__(self) -> AsyncIterator[se.RealtimeSessionEvent]:
-        return self._shared.stream.__aiter__()
+        return aiter(self._shared.stream)
 
     # Inside
 

@@ -148,8 +148,9 @@ def initial_config(
     agent = prepared.agent
     voice = {"audio": {"output": {"voice": agent.voice}}} if agent.voice else {}
     own = _agent_config(prepared, settings)
-    if joins_call and not own["instructions"]:
-        del own["instructions"]  # what the call was accepted with stays
+    has_prompt = any(layer.get("prompt") for layer in (settings.run, settings.initial))
+    if (joins_call or has_prompt) and not own.get("instructions"):
+        own.pop("instructions", None)  # those that the call was accepted with stay, and so do the prompt's
     config = merge_session_config(
         {} if joins_call else DEFAULT_MODEL_SETTINGS,
         voice,

@@ -22,7 +22,7 @@ __all__ = ["SessionStream"]
 logger = logging.getLogger("jackfield.session")
 
 
-class SessionStream:
+class SessionStream(AsyncIterator[Any]):
     """The telling side of one session. `on_read` functions see an event of their type when it is taken."""
 
     def __init__(self, info: se.RealtimeEventInfo, history: Callable[[], list[RealtimeItem]]) -> None:
@@ -88,11 +88,15 @@ class SessionStream:
         """Take nothing more. What was told is still read; then iterating ends, or raises `error`."""
         self._queue.close(error)
 
-    async def __aiter__(self) -> AsyncIterator[Any]:
+    def __aiter__(self) -> SessionStream:
         self._was_read = True
-        async for event in self._queue:
-            see = self._on_read.get(event.type)
-            yield event if see is None else see(event)
+        return self
+
+    async def __anext__(self) -> Any:
+        # No generator: one that is cancelled while it waits, by a time limit say, would be over for good.
+        event = await self._queue.__anext__()
+        see = self._on_read.get(event.type)
+        return event if see is None else see(event)
 
     def _announce_drops(self) -> None:
         """One announcement in the stream stands for all drops, until it is read."""

@@ -77,6 +77,7 @@ class ToolCalls:
             return
         elif known.state != "unsent":
             return
+        known.state = "open"
         turn = self._turns.of(call.response_id)
         tool = turn.owner.tools.get(call.name)
         waited_for = not (tool is not None and tool.background)
@@ -95,16 +96,19 @@ class ToolCalls:
         respond = False
         try:
             answer = known.answer or await self._answer(call, call_id, turn)
-            known.state, known.answer = "unsent", answer
+            known.answer = answer
             await self._send(call, tool_output_text(answer.text))
             known.state, known.answer = "answered", None
             respond = answer.respond
             self._tell_end(call, call_id, turn, answer)
-        except NotConnectedError:
-            logger.debug("the connection ended before the output of %s was sent", call.name)
-        except JackfieldError as error:
-            self._tell_error(error)
+        except Exception as error:  # noqa: BLE001 - a wire of the application's may raise anything
+            if self._shared.scope.closed or isinstance(error, NotConnectedError):
+                logger.debug("the connection ended before the output of %s was sent", call.name)
+            else:
+                self._tell_error(error)
         finally:
+            if known.state == "open":
+                known.state = "unsent" if known.answer is not None else "answered"
             turn.open_calls -= waited_for
             at_once = not waited_for or self._shared.settings.join == "call" or not turn.response_id
             if respond and at_once:
@@ -115,7 +119,8 @@ class ToolCalls:
     async def _answer(self, call: FunctionCall, call_id: str, turn: Turn) -> Answer:
         owner = turn.owner
         if (handoff := owner.handoffs.get(call.name)) is not None:
-            return await self._handovers.take(handoff, call, call_id, turn)
+            async with self._runs.in_turn():
+                return await self._handovers.take(handoff, call, turn)
         if (tool := owner.tools.get(call.name)) is not None:
             return await self._runs.run(tool, call, call_id, owner.agent)
         known = ", ".join([*owner.tools, *owner.handoffs]) or "none"
@@ -137,7 +142,11 @@ class ToolCalls:
             self._tell_error(answer.error)
         if answer.tool is not None:
             agent = turn.owner.agent
-            shared.stream.tell(RealtimeToolEnd(agent, answer.tool, call.arguments, answer.result, shared.info, call_id))
+            shared.stream.tell(
+                RealtimeToolEnd(
+                    agent, answer.tool, call.arguments, answer.result, shared.info, call_id, call.response_id
+                )
+            )
 
     def _tell_error(self, error: Exception) -> None:
         told = error if isinstance(error, JackfieldError) else ToolError(str(error) or type(error).__name__)

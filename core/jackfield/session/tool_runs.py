@@ -7,8 +7,11 @@ every call gets one.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import logging
+from collections.abc import Coroutine
+from contextlib import AbstractAsyncContextManager
 from typing import Any, Literal
 
 from attrs import frozen
@@ -16,13 +19,12 @@ from attrs import frozen
 from jackfield.agent import RealtimeAgent, enabled
 from jackfield.errors import (
     NotConnectedError,
-    SessionStateError,
     ToolError,
     ToolInputGuardrailTripwireTriggered,
     ToolOutputGuardrailTripwireTriggered,
     ToolTimeoutError,
 )
-from jackfield.invoke import call_inline
+from jackfield.invoke import call_inline, is_being_cancelled
 from jackfield.run_context import ToolContext
 from jackfield.tool_guardrails import ToolInputGuardrailData, ToolOutputGuardrailData
 from jackfield.tools import (
@@ -85,57 +87,92 @@ class ToolRuns:
             tool_call_id=call_id,
             tool_arguments=call.arguments,
             agent=agent,
+            response_id=call.response_id,
         )
-        try:
-            if not await enabled(tool.is_enabled, self._shared.context, agent):
-                return await self.not_found(call, call_id, f"tool {call.name!r} is not enabled any more")
-            decision = await self._decision(tool, context, agent)
-            if not decision.approved:
-                return await self._rejected(tool, context, decision)
-            async with self._places:
-                return await self._execute(tool, context, agent)
-        except _GuardedError as guarded:
-            return Answer(str(guarded), str(guarded), tool)
-        except (NotConnectedError, SessionStateError):
-            raise
-        except (ToolInputGuardrailTripwireTriggered, ToolOutputGuardrailTripwireTriggered) as tripped:
-            return Answer(f"The tool {tool.name} was stopped.", None, tool, False, tripped, fatal=True)
-        except asyncio.CancelledError:
-            if self._shared.scope.closed or _cancelled_from_outside():
-                raise
-            # Something that the tool awaited was cancelled, and not the tool.
-            return await self._failed(tool, context, ToolError("it was cancelled"))
-        except Exception as error:  # noqa: BLE001 - a tool may raise anything, and every call gets an output
-            return await self._failed(tool, context, error)
+        return await self._answered(tool, context, self._run(tool, call, context, agent))
+
+    def in_turn(self) -> AbstractAsyncContextManager[Any]:
+        """Return what keeps calls in their order, where they are not to run beside each other."""
+        return contextlib.nullcontext() if self._shared.settings.async_tool_calls else self._places
 
     async def not_found(self, call: FunctionCall, call_id: str, why: str) -> Answer:
         """Return the answer to a call of a tool that isn't there. With a new response the model might call it again."""
         text = await self._worded("not_found", call.name, call_id, f"Tool {call.name} not found")
         return Answer(text, respond=False, error=ToolError(why))
 
+    async def _run(
+        self, tool: FunctionTool, call: FunctionCall, context: ToolContext[Any], agent: RealtimeAgent
+    ) -> Answer:
+        async with self._places:
+            if not await enabled(tool.is_enabled, self._shared.context, agent):
+                why = f"tool {call.name!r} is not enabled any more"
+                return await self.not_found(call, context.tool_call_id, why)
+            decision = await self._decision(tool, context, agent)
+            if decision is not None:
+                return await self._decided(decision, tool, context, agent)
+        decision = await self._asked(tool, context, agent)  # others run while somebody makes up their mind
+        async with self._places:
+            return await self._decided(decision, tool, context, agent)
+
+    async def _answered(
+        self, tool: FunctionTool, context: ToolContext[Any], work: Coroutine[Any, Any, Answer]
+    ) -> Answer:
+        """Return what `work` returns or, where it fails, an answer all the same."""
+        try:
+            return await work
+        except _GuardedError as guarded:
+            return Answer(str(guarded), str(guarded), tool)
+        except (ToolInputGuardrailTripwireTriggered, ToolOutputGuardrailTripwireTriggered) as tripped:
+            return Answer(f"The tool {tool.name} was stopped.", None, tool, False, tripped, fatal=True)
+        except asyncio.CancelledError:
+            if self._shared.scope.closed or is_being_cancelled():
+                raise
+            # Something that the tool awaited was cancelled, and not the tool.
+            return await self._failed(tool, context, ToolError("it was cancelled"))
+        except Exception as error:
+            if self._shared.scope.closed:
+                raise
+            return await self._failed(tool, context, error)  # it may raise anything, and every call gets an output
+
     # May it run?
 
-    async def _decision(self, tool: FunctionTool, context: ToolContext[Any], agent: RealtimeAgent) -> Decision:
+    async def _decision(self, tool: FunctionTool, context: ToolContext[Any], agent: RealtimeAgent) -> Decision | None:
+        """Return what is decided about a call; None where somebody has to be asked."""
         if tool.needs_approval is False:
             return Decision(approved=True)
         given = self._approvals.for_good(agent, tool.name)
         if given is None and not await self._needs_approval(tool, context):
             given = Decision(approved=True)
         given = self._approvals.for_good(agent, tool.name) or given
-        if given is not None:
-            return given
-        if self._shared.settings.pre_approval_tool_input_guardrails:
+        if given is None and self._shared.settings.pre_approval_tool_input_guardrails:
             await self._judge_input(tool, context, agent)
             given = self._approvals.for_good(agent, tool.name)
-        if given is not None:
-            return given
+        return given
+
+    async def _asked(self, tool: FunctionTool, context: ToolContext[Any], agent: RealtimeAgent) -> Decision:
         waiting = self._approvals.ask(context.tool_call_id, agent, tool.name)
         self._shared.stream.tell(
             RealtimeToolApprovalRequired(
-                agent, tool, context.tool_call_id, context.tool_arguments, self._shared.info, tool.name
+                agent,
+                tool,
+                context.tool_call_id,
+                context.tool_arguments,
+                self._shared.info,
+                tool.name,
+                context.response_id,
             )
         )
         return await waiting
+
+    async def _decided(
+        self, decision: Decision, tool: FunctionTool, context: ToolContext[Any], agent: RealtimeAgent
+    ) -> Answer:
+        if decision.approved:
+            return await self._execute(tool, context, agent)
+        text = decision.message
+        if text is None:
+            text = await self._worded("approval_rejected", tool.name, context.tool_call_id, _REJECTED)
+        return Answer(text, text, tool)
 
     async def _needs_approval(self, tool: FunctionTool, context: ToolContext[Any]) -> bool:
         if isinstance(tool.needs_approval, bool):
@@ -153,21 +190,24 @@ class ToolRuns:
             self._shared.stream.tell(RealtimeError(failure, self._shared.info))
             return True
 
-    async def _rejected(self, tool: FunctionTool, context: ToolContext[Any], decision: Decision) -> Answer:
-        text = decision.message
-        if text is None:
-            text = await self._worded("approval_rejected", tool.name, context.tool_call_id, _REJECTED)
-        return Answer(text, text, tool)
-
     # Running
 
     async def _execute(self, tool: FunctionTool, context: ToolContext[Any], agent: RealtimeAgent) -> Answer:
         await self._judge_input(tool, context, agent)
         shared = self._shared
-        shared.stream.tell(RealtimeToolStart(agent, tool, context.tool_arguments, shared.info, context.tool_call_id))
+        shared.stream.tell(
+            RealtimeToolStart(
+                agent, tool, context.tool_arguments, shared.info, context.tool_call_id, context.response_id
+            )
+        )
         if shared.scope.closed:  # a listener closed the session
             raise NotConnectedError("the session was closed before the tool ran")
         await self._hooks.tool_starts(context, agent, tool)
+        answer = await self._answered(tool, context, self._invoked(tool, context, agent))
+        await self._hooks.tool_ended(context, agent, tool, answer.result)
+        return answer
+
+    async def _invoked(self, tool: FunctionTool, context: ToolContext[Any], agent: RealtimeAgent) -> Answer:
         limit = asyncio.timeout(tool.timeout)
         try:
             async with limit:
@@ -175,11 +215,8 @@ class ToolRuns:
         except TimeoutError:
             if not limit.expired():
                 raise
-            answer = await self._timed_out(tool, context)
-        else:
-            answer = await self._succeeded(tool, context, agent, result)
-        await self._hooks.tool_ended(context, agent, tool, answer.result)
-        return answer
+            return await self._timed_out(tool, context)
+        return await self._succeeded(tool, context, agent, result)
 
     async def _succeeded(
         self, tool: FunctionTool, context: ToolContext[Any], agent: RealtimeAgent, result: Any
@@ -256,11 +293,6 @@ class ToolRuns:
     def _log(self, tool: FunctionTool, context: ToolContext[Any], error: Exception) -> None:
         extra = self._shared.log(tool=tool.name, call_id=context.tool_call_id)
         logger.warning("tool %s failed: %s", tool.name, type(error).__name__, extra=extra)
-
-
-def _cancelled_from_outside() -> bool:
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0
 
 
 def _object_of(arguments: str) -> dict[str, Any] | None:

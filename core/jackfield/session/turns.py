@@ -46,7 +46,10 @@ class Turns:
         """Return a response; one that isn't known belongs to the agent that has the conversation now."""
         turn = self._turns.get(response_id)
         if turn is None:
-            turn = self._turns[response_id] = Turn(response_id, self._current())
+            turn = Turn(response_id, self._current())
+            if not response_id:  # nothing ties it to another one that has none either
+                return turn
+            self._turns[response_id] = turn
             if len(self._turns) > _MOST_TURNS:
                 del self._turns[next(iter(self._turns))]
         return turn

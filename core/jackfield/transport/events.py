@@ -122,10 +122,14 @@ class Error:
 
 @frozen
 class TurnStarted:
-    """The model began a response (API event `response.created`)."""
+    """The model began a response (API event `response.created`).
+
+    `metadata` is what the response was asked for with, None where nothing or the far end doesn't say.
+    """
 
     type: ClassVar[Literal["turn_started"]] = "turn_started"
     response_id: str
+    metadata: Mapping[str, Any] | None = None
 
 
 @frozen(kw_only=True)

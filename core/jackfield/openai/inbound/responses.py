@@ -103,7 +103,8 @@ def response_created(state: ConnectionState, message: Message) -> Events:
         state.reactions += state.sequencer.created(response_id, now=state.clock())
     told = mapping_of(mapping_of(response, "audio"), "output").get("format")
     remember(state.response_formats, response_id, audio_format(told, state.output_format))
-    return (ev.TurnStarted(response_id),)
+    metadata = response.get("metadata")
+    return (ev.TurnStarted(response_id, copied(metadata) if isinstance(metadata, Mapping) else None),)
 
 
 def response_done(state: ConnectionState, message: Message) -> Events:
