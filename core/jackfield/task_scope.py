@@ -38,6 +38,10 @@ class TaskScope:
         task.add_done_callback(self._done)
         return task
 
+    def close(self) -> None:
+        """Take no more tasks. Those that run are left alone until `aclose`."""
+        self._closed = True
+
     async def aclose(self, timeout: float = 1.0) -> None:
         """Cancel every task but the calling one, and wait for them, `timeout` seconds at most."""
         self._closed = True

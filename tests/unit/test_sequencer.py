@@ -103,9 +103,22 @@ class TestOrder:
 
     def test_a_request_that_is_under_way_does_not_answer_for_a_later_one(self, bench: Bench) -> None:
         bench.auto()
-        bench.auto()  # after an item that the first may not have seen
+        bench.sequencer.input_added()  # which the first may not have seen
+        bench.auto()
         assert bench.take() == ["auto"]
         assert bench.sequencer.waiting == 1
+
+    def test_a_request_that_is_under_way_answers_for_all_that_was_there_before_it(self, bench: Bench) -> None:
+        bench.created("resp_1")
+        bench.sequencer.input_added()
+        bench.auto()
+        bench.done("resp_1")
+        bench.auto()  # for something that had been there as well
+        assert bench.take() == ["auto"]
+        assert bench.sequencer.waiting == 0
+        bench.created("resp_2")
+        bench.auto()
+        assert bench.sequencer.waiting == 1, "a response that has begun answers for nothing more"
 
     def test_out_of_band_runs_beside(self, bench: Bench) -> None:
         bench.created("resp_1")
@@ -326,6 +339,7 @@ class TestDisorder:
 
     def test_a_lost_beginning(self, bench: Bench) -> None:
         bench.auto()
+        bench.sequencer.input_added()
         bench.auto()
         bench.take()
         bench.done("resp_1")
@@ -434,9 +448,11 @@ class Server(RuleBasedStateMachine):
 
     # What the application asks
 
-    @rule()
-    def ask(self) -> None:
+    @rule(about_something_new=st.booleans())
+    def ask(self, about_something_new: bool) -> None:
         self.autos += 1
+        if about_something_new:
+            self.bench.sequencer.input_added()
         self.bench.auto()
         self.collect()
 

@@ -135,6 +135,10 @@ class OpenAIRealtimeProtocol:
         events = [self._create(message_to_wire(message))]
         return events + (self.request_response() if trigger_response else [])
 
+    def audio_committed(self) -> None:
+        """Note that what the user said was committed, and enters the conversation."""
+        self._state.sequencer.input_added()
+
     def image(self, image: str, *, detail: str | None, trigger_response: bool) -> list[ClientEvent]:
         """Return the item of a message that is one image."""
         part = {"type": "input_image", "image_url": image, **({"detail": detail} if detail else {})}
@@ -162,6 +166,8 @@ class OpenAIRealtimeProtocol:
         if kind == "response.cancel":
             response_id = _optional_id(event, "response_id")
             self._state.sequencer.cancel_sent(event_id, response_id, now=self._state.clock())
+        if kind in ("conversation.item.create", "input_audio_buffer.commit"):
+            self._state.sequencer.input_added()
         if kind == "conversation.item.create":
             self._remember_call(item_from_wire(event.get("item"), "in_progress"))
         return [dict(event)]
@@ -286,6 +292,7 @@ class OpenAIRealtimeProtocol:
             self._state.remember_call(item)
 
     def _create(self, wire_item: dict[str, Any], after: str | None = None) -> ClientEvent:
+        self._state.sequencer.input_added()
         event: ClientEvent = {
             "type": "conversation.item.create",
             "event_id": self._state.new_event_id(),

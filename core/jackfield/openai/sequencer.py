@@ -66,6 +66,8 @@ class ResponseSequencer:
         self._active: str | None = None
         self._deadline: float | None = None
         self._heard = 0.0
+        self._unanswered = False
+        """Whether something entered the conversation after the request that was sent last."""
         self._over: dict[str, None] = {}
         """Responses that ended, were replaced or were given up: what still comes of them changes nothing."""
 
@@ -98,9 +100,15 @@ class ResponseSequencer:
         request = _Request(event_id or self._new_event_id(), response, manual)
         if response is not None and response.get("conversation") == "none":
             return [request.event()]  # out-of-band responses run beside the others
+        if not manual and self._is_covered():
+            return []
         if manual or not self._queue or self._queue[-1].manual:
             self._queue.append(request)
         return self._release(now)
+
+    def input_added(self) -> None:
+        """Note that something entered the conversation: what was asked for before doesn't answer it."""
+        self._unanswered = True
 
     def cancel(self, *, now: float, event_id: str | None = None) -> list[dict[str, Any]]:
         """Cancel the active response, or the one that was requested; return what is to be sent now."""
@@ -214,11 +222,17 @@ class ResponseSequencer:
         if self._active is not None or self._requested is not None or not self._queue:
             return []
         request = self._requested = self._queue.pop(0)
+        self._unanswered = False
         self._sent[request.event_id] = request
         while len(self._sent) > _REMEMBERED_REQUESTS:
             del self._sent[next(iter(self._sent))]
         self._deadline = now + self._watchdog.requested
         return [request.event()]
+
+    def _is_covered(self) -> bool:
+        """Whether a request that is on its way answers all that is in the conversation."""
+        sent = self._requested
+        return sent is not None and self._active is None and not sent.manual and not self._unanswered
 
     def _refused_request(self, code: str | None, event_id: str | None, message: str) -> _Request | None:
         if event_id is not None:

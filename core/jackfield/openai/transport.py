@@ -273,13 +273,16 @@ class OpenAIRealtimeTransport:
         connection = self._live()
         if commit:  # in one group, so that no other sender's audio gets in between
             frames = [audio_frame(chunk)] if chunk else []
+            connection.protocol.audio_committed()
             await connection.send_frames(*frames, encode(_COMMIT))
         elif chunk:
             await connection.send_frames(audio_frame(chunk), alone=True)
 
     async def commit_audio(self) -> None:
         """End the user's turn by hand (API event `input_audio_buffer.commit`)."""
-        await self._live().send([_COMMIT])
+        connection = self._live()
+        connection.protocol.audio_committed()
+        await connection.send([_COMMIT])
 
     async def clear_audio(self) -> None:
         """Drop audio that was not committed (API event `input_audio_buffer.clear`)."""

@@ -156,6 +156,12 @@ class History:
             if oldest in self._unsettled:
                 return
 
+    def freeze(self) -> None:
+        """Ask the ledger no more: the transport may carry another conversation by now."""
+        self.items()
+        self._unsettled.clear()
+        self._cuts.clear()
+
     def _begin(self, item_id: str, response_id: str) -> None:
         if item_id not in self._items:
             self.update(AssistantMessageItem(item_id=item_id, status="in_progress", response_id=response_id))

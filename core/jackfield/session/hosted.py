@@ -89,7 +89,7 @@ class HostedTools:
         server = next((tool for tool in owner.hosted if tool.server_label == request.server_label), None)
         name = f"{request.server_label}.{request.name}"
         decision = self._approvals.for_good(owner.agent, name) or await self._by_function(server, request)
-        while True:
+        while not self._shared.over:
             if decision is None:
                 waiting = self._approvals.reopen(request.item_id, owner.agent, name)
                 self._tell_required(request, server, owner)
@@ -97,9 +97,9 @@ class HostedTools:
             try:
                 await self._shared.transport.send_mcp_response(request, decision.approved, decision.message)
             except TransportError as error:
-                self._shared.stream.tell(RealtimeError(error, self._shared.info))
-                if self._shared.transport.status != "connected":
+                if self._shared.over:
                     return
+                self._shared.stream.tell(RealtimeError(error, self._shared.info))
                 decision = None  # it can be decided again
             else:
                 return

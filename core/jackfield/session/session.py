@@ -257,6 +257,7 @@ class RealtimeSession:
     def _stop_listening(self) -> None:
         """Take no more of the conversation. How the connection ends is still told."""
         self._state = "closed"
+        self._shared.scope.close()
         for kind, handler in self._handlers.items():
             self._transport.off(kind, handler)
 
@@ -264,6 +265,7 @@ class RealtimeSession:
         try:
             await self._shared.scope.aclose()
             self._parts.close()
+            self._history.freeze()
             if self._connects:
                 await self._transport.close()
         finally:

@@ -32,6 +32,11 @@ class Shared:
     fail: Callable[[Exception], None]
     """End the session because of an error that the application wants raised."""
 
+    @property
+    def over(self) -> bool:
+        """Whether the conversation has ended, by whomever: what still comes of it is nobody's."""
+        return self.scope.closed or self.transport.status == "disconnected"
+
     def log(self, **more: Any) -> dict[str, Any]:
         """Return the `extra` of a log record: which session it is about, and what else is known."""
         return {"jackfield_session": self.session_id, **{f"jackfield_{key}": value for key, value in more.items()}}

@@ -102,7 +102,7 @@ class ToolCalls:
             respond = answer.respond
             self._tell_end(call, call_id, turn, answer)
         except Exception as error:  # noqa: BLE001 - a wire of the application's may raise anything
-            if self._shared.scope.closed or isinstance(error, NotConnectedError):
+            if self._shared.over or isinstance(error, NotConnectedError):
                 logger.debug("the connection ended before the output of %s was sent", call.name)
             else:
                 self._tell_error(error)
@@ -128,7 +128,7 @@ class ToolCalls:
         return await self._runs.not_found(call, call_id, why)
 
     async def _send(self, call: FunctionCall, output: str) -> None:
-        if self._shared.scope.closed:
+        if self._shared.over:
             # The transport may carry another session by now.
             raise NotConnectedError("the session was closed before the tool ended")
         await self._shared.transport.send_function_call_output(call, output, start_response=False)

@@ -130,7 +130,7 @@ class ToolRuns:
             # Something that the tool awaited was cancelled, and not the tool.
             return await self._failed(tool, context, ToolError("it was cancelled"))
         except Exception as error:
-            if self._shared.scope.closed:
+            if self._shared.over:
                 raise
             return await self._failed(tool, context, error)  # it may raise anything, and every call gets an output
 
@@ -195,12 +195,16 @@ class ToolRuns:
     async def _execute(self, tool: FunctionTool, context: ToolContext[Any], agent: RealtimeAgent) -> Answer:
         await self._judge_input(tool, context, agent)
         shared = self._shared
+        if shared.over:
+            raise NotConnectedError("the connection ended before the tool ran")
         shared.stream.tell(
             RealtimeToolStart(
                 agent, tool, context.tool_arguments, shared.info, context.tool_call_id, context.response_id
             )
         )
-        if shared.scope.closed:  # a listener closed the session
+        if shared.stream.emitter.listens("tool_start"):
+            await asyncio.sleep(0)  # a coroutine listener begins only now
+        if shared.over:  # a listener closed the session
             raise NotConnectedError("the session was closed before the tool ran")
         await self._hooks.tool_starts(context, agent, tool)
         answer = await self._answered(tool, context, self._invoked(tool, context, agent))

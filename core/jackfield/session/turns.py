@@ -34,6 +34,8 @@ class Turns:
     def __init__(self, current: Callable[[], PreparedAgent]) -> None:
         self._current = current
         self._turns: dict[str, Turn] = {}
+        self._over: dict[str, PreparedAgent] = {}
+        """Responses of which nothing is open any more, and who gave them: a call may come late."""
         self.newest = ""
         """The id of the response that began last."""
 
@@ -46,7 +48,8 @@ class Turns:
         """Return a response; one that isn't known belongs to the agent that has the conversation now."""
         turn = self._turns.get(response_id)
         if turn is None:
-            turn = Turn(response_id, self._current())
+            owner = self._over.get(response_id)
+            turn = Turn(response_id, owner or self._current(), done=owner is not None)
             if not response_id:  # nothing ties it to another one that has none either
                 return turn
             self._turns[response_id] = turn
@@ -57,3 +60,7 @@ class Turns:
     def forget(self, turn: Turn) -> None:
         """Let go of a response of which nothing is open any more."""
         self._turns.pop(turn.response_id, None)
+        if turn.response_id:
+            self._over[turn.response_id] = turn.owner
+            while len(self._over) > _MOST_TURNS:
+                del self._over[next(iter(self._over))]

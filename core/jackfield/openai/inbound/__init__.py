@@ -37,6 +37,7 @@ from .responses import (
 )
 from .session import error_told, rate_limits, session_told, session_updated
 from .speech import (
+    committed,
     dtmf,
     speech_started,
     speech_stopped,
@@ -64,7 +65,7 @@ HANDLERS: Mapping[str, Handler] = {
     "conversation.item.input_audio_transcription.segment": transcription_segment,
     "conversation.item.input_audio_transcription.completed": transcription_completed,
     "conversation.item.input_audio_transcription.failed": transcription_failed,
-    "input_audio_buffer.committed": nothing,
+    "input_audio_buffer.committed": committed,
     "input_audio_buffer.cleared": nothing,
     "input_audio_buffer.speech_started": speech_started,
     "input_audio_buffer.speech_stopped": speech_stopped,

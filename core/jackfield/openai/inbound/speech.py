@@ -13,9 +13,10 @@ from jackfield.openai.state import ConnectionState
 from jackfield.openai.wire_items import copied, text_of
 from jackfield.transport import events as ev
 
-from .fields import Events, Message, integer_of, mapping_of, number_of
+from .fields import NOTHING, Events, Message, integer_of, mapping_of, number_of
 
 __all__ = [
+    "committed",
     "dtmf",
     "speech_started",
     "speech_stopped",
@@ -66,6 +67,11 @@ def speech_started(state: ConnectionState, message: Message) -> Events:
         state.reactions += frames
         events += told
     return events
+
+
+def committed(state: ConnectionState, message: Message) -> Events:
+    state.sequencer.input_added()
+    return NOTHING
 
 
 def speech_stopped(state: ConnectionState, message: Message) -> Events:
