@@ -16,12 +16,20 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable
 from functools import cache
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from importlib.metadata import EntryPoint
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 import pluggy
 
 from .errors import RegistryError
-from .transport.discovery import EntryPointSource, entry_points_by_name, installed_entry_points, load_entry_point
+from .transport.discovery import (
+    EntryPointSource,
+    describe_error,
+    entry_points_by_name,
+    installed_entry_points,
+    load_entry_point,
+    origin_of,
+)
 from .transport.hookspecs import hookspec
 
 if TYPE_CHECKING:
@@ -54,16 +62,31 @@ def installed_observers() -> tuple[SessionObserver, ...]:
 
 def find_observers(source: EntryPointSource) -> tuple[SessionObserver, ...]:
     """Return the observers that `source` declares. A plugin that is broken is logged and left out."""
-    points = [point for same in entry_points_by_name(source, ENTRY_POINT_GROUP).values() for point in same]
-    if not points:
-        return ()
+    plugins: list[object] = []
+    observers: list[SessionObserver] = []
+    for points in entry_points_by_name(source, ENTRY_POINT_GROUP).values():
+        for point in points:
+            try:
+                plugin = load_entry_point(point)
+                if not any(plugin is known for known in plugins):
+                    plugins.append(plugin)
+                    observers += _observers_of(plugin, point)
+            except RegistryError as error:
+                logger.warning("the session observer %s is left out: %s", point.name, error)
+    return tuple(observers)
+
+
+def _observers_of(plugin: object, point: EntryPoint) -> list[SessionObserver]:
+    # A manager for each plugin: neither a bad hook nor a hook wrapper of one reaches another.
     manager = pluggy.PluginManager("jackfield")
     manager.add_hookspecs(ObserverHooks)
-    for point in points:
-        try:
-            manager.register(load_entry_point(point), f"{point.name} ({point.value})")
-        except (RegistryError, ValueError) as error:
-            logger.warning("the session observer %s is left out: %s", point.name, error)
-    found: list[Any] = manager.hook.jackfield_session_observers()
-    # pluggy calls the plugin that was registered last first.
-    return tuple(observer for observers in reversed(found) for observer in observers)
+    where = f"{point.value} of {origin_of(point)}"
+    try:
+        manager.register(plugin, point.name)
+        observers = [observer for some in manager.hook.jackfield_session_observers() for observer in some]
+    except (Exception, SystemExit) as error:
+        raise RegistryError(f"the hook in {where} fails: {describe_error(error)}") from error
+    for observer in observers:
+        if not callable(observer):
+            raise RegistryError(f"the hook in {where} returns {observer!r:.80}, which is no function")
+    return observers

@@ -153,8 +153,10 @@ class PlaybackLedger:
     def cut(self, parts: Iterable[PartPlayback]) -> None:
         """Settle `parts` at where they were interrupted. What was queued behind them plays on from now."""
         now = self._clock()
+        cut: set[tuple[str, int]] = set()
         self._queue_tail = None
         for state in parts:
+            cut.add((state.item_id, state.content_index))
             part = self._parts.get((state.item_id, state.content_index))
             if part is not None:
                 part.settled_ms = min(state.played_ms, state.received_ms)
@@ -169,8 +171,8 @@ class PlaybackLedger:
                 if not played:
                     part.started_at = self._queue_ends
                 self._queue_ends += left / 1000
-        if self._tracker is not None:
-            self._tracker.on_interrupted()
+        if self._tracker is not None and cut:
+            self._tracker.on_cut(cut)
 
     def playing(self, response_id: str, item_id: str, content_index: int) -> None:
         """Note that the far end began to play a part (server-side playback); it ends with `stopped`."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import threading
 import time
+from collections.abc import Set
 from typing import Any
 
 from attrs import frozen
@@ -68,6 +69,11 @@ class RealtimePlaybackTracker:
         """Tell that playback stopped and what was queued is gone. The transport calls this itself as well."""
         with self._lock:
             self._current = None
+
+    def on_cut(self, parts: Set[tuple[str, int]]) -> None:
+        """Tell which content parts (item id, content index) were cut. What is played of others plays on."""
+        if self._current is None or self._current in parts:
+            self.on_interrupted()
 
     def set_audio_format(self, format: AudioFormat | str | Any) -> None:  # noqa: A002
         """Set what `on_play_bytes` counts in. The transport calls it when the session's output format is known."""

@@ -55,6 +55,8 @@ class ConnectionState:
     response_formats: dict[str, AudioFormat] = field(factory=dict)
     discarded: dict[str, None] = field(factory=dict)
     """Responses that were interrupted: what still arrives of their audio is dropped."""
+    ended: dict[str, None] = field(factory=dict)
+    """Responses whose end was told: it is told once."""
     out_of_band: dict[str, None] = field(factory=dict)
     out_of_band_asked: int = 0
     """How many out-of-band responses were asked for and have not begun."""

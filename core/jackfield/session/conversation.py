@@ -209,7 +209,7 @@ class Conversation:
         )
 
     def _turn_started(self, event: ev.TurnStarted) -> None:
-        turn = self._turns.begin(event.response_id)
+        turn = self._turns.begin(event.response_id, in_conversation=event.in_conversation)
         self._metrics.started(event.response_id, turn.owner.agent.name)
         self._history.settle()
         self._guardrails.started(event.response_id, turn.owner)

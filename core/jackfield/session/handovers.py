@@ -6,16 +6,17 @@ On the wire: (with an input filter) the edited history, the new agent's settings
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeAlias
 
 from jackfield.agent import RealtimeAgent, enabled
-from jackfield.errors import ConfigurationError, NotConnectedError, ToolError
+from jackfield.errors import ToolError
 from jackfield.handoffs import Handoff, HandoffInputData
 from jackfield.invoke import call_inline, is_being_cancelled
 from jackfield.transport.events import FunctionCall
 from jackfield.transport.items import RealtimeItem, RealtimeToolCallItem
 
+from .edits import items_of
 from .events import RealtimeError
 from .shared import Shared
 from .tool_runs import Answer
@@ -47,7 +48,7 @@ class Handovers:
             if isinstance(error, asyncio.CancelledError):
                 if self._shared.scope.closed or is_being_cancelled():
                     raise
-            elif self._shared.scope.closed or isinstance(error, NotConnectedError):
+            elif self._shared.over:
                 raise
             turn.handed_over = False
             return self._failed(handoff, error)
@@ -70,11 +71,7 @@ class Handovers:
             history=history, input=given, context=self._shared.context, from_agent=source, to_agent=handoff.agent
         )
         kept = await call_inline(handoff.input_filter, data)
-        if isinstance(kept, str) or not isinstance(kept, Iterable):
-            raise ConfigurationError(
-                f"the input_filter of {handoff.tool_name!r} returned {type(kept).__name__}: it must return items"
-            )
-        items = list(kept)
+        items = items_of(kept, f"what the input_filter of {handoff.tool_name!r} returned")
         known = {item.item_id for item in items}
         items += [
             item  # its output is still to come, and belongs to it

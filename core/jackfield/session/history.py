@@ -20,8 +20,10 @@ from jackfield.transport.items import (
     ContentPart,
     InputAudio,
     InputImage,
+    InputText,
     RealtimeItem,
     RealtimeToolCallItem,
+    SystemMessageItem,
     UserMessageItem,
 )
 
@@ -180,7 +182,7 @@ class History:
         known = {index: part for index, part in parts.items() if part is not None}
         if not known:
             return
-        played = sum(int(min(part.played_ms, part.received_ms)) for part in known.values())
+        played = sum(part.audio_end_ms for part in known.values())
         heard = _heard_text(item, known)
         if (item.played_ms, item.heard_text) != (played, heard):
             self._items[item_id] = evolve(item, played_ms=played, heard_text=heard)
@@ -244,6 +246,8 @@ def _merged(known: RealtimeItem, item: RealtimeItem) -> RealtimeItem:
                     kept.insert(index, part)
             content = tuple(kept)
         return evolve(item, content=content)
+    if isinstance(known, SystemMessageItem) and isinstance(item, SystemMessageItem):
+        return evolve(item, content=_merged_parts(known.content, item.content))
     if isinstance(known, RealtimeToolCallItem) and isinstance(item, RealtimeToolCallItem) and item.output is None:
         return evolve(item, output=known.output, status=item.status if known.output is None else known.status)
     return item
@@ -263,7 +267,11 @@ def _merged_parts(known: tuple[ContentPart, ...], parts: tuple[ContentPart, ...]
                 merged[index] = evolve(new, transcript=old.transcript)
             case InputAudio(), InputAudio() if not new.transcript:
                 merged[index] = evolve(new, transcript=old.transcript)
-            case (AssistantText(), AssistantText(text="")) | (InputImage(), InputImage(image_url=None)):
+            case (
+                (AssistantText(), AssistantText(text=""))
+                | (InputText(), InputText(text=""))
+                | (InputImage(), InputImage(image_url=None))
+            ):
                 merged[index] = old
     return tuple(merged)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from typing import Any
 
 from attrs import frozen
@@ -45,9 +45,10 @@ class ReleaseTracker(RealtimePlaybackTracker):
         part = self._ledger.position(item_id, item_content_index)
         return None if part is None else part.started_at
 
-    def on_interrupted(self) -> None:
-        """What was let go and not heard is gone."""
-        self._ledger.cut(self._ledger.audible())
+    def on_cut(self, parts: Set[tuple[str, int]]) -> None:
+        """What was let go of these content parts and not heard is gone."""
+        audible = self._ledger.audible()
+        self._ledger.cut([part for part in audible if (part.item_id, part.content_index) in parts])
 
 
 @frozen

@@ -8,7 +8,7 @@ from typing import Any
 from jackfield.agent import RealtimeAgent
 from jackfield.errors import ListenerError, redact
 from jackfield.hooks import RealtimeRunHooks
-from jackfield.invoke import call_inline
+from jackfield.invoke import call_inline, is_being_cancelled
 from jackfield.run_context import ToolContext
 from jackfield.tools import FunctionTool
 from jackfield.transport.events import TurnDone
@@ -88,10 +88,12 @@ class HookCalls:
             for function, arguments in calls:
                 try:
                     await call_inline(function, *arguments)
-                except Exception as error:  # noqa: BLE001 - whatever the application raises costs this hook
-                    self._failed(function, error)
+                except (Exception, asyncio.CancelledError) as error:
+                    if isinstance(error, asyncio.CancelledError) and (self._shared.over or is_being_cancelled()):
+                        raise
+                    self._failed(function, error)  # whatever the application raises costs this hook
 
-    def _failed(self, function: Any, error: Exception) -> None:
+    def _failed(self, function: Any, error: BaseException) -> None:
         name = getattr(function, "__qualname__", repr(function))
         failure = ListenerError(
             f"the hook {name} raised {type(error).__name__}: {redact(str(error))}. The session goes on.",

@@ -6,13 +6,14 @@ the run's settings say otherwise.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from jackfield.errors import ListenerError, TransportError, redact
 from jackfield.hosted_mcp import HostedMCPTool
-from jackfield.invoke import call_inline
+from jackfield.invoke import call_inline, is_being_cancelled
 from jackfield.transport.events import McpApprovalRequest, McpToolCallCompleted, McpToolsListed
 
 from .approvals import Approvals, Decision
@@ -109,7 +110,10 @@ class HostedTools:
             return None
         try:
             return Decision(bool(await call_inline(server.on_approval_request, request)))
-        except Exception as error:  # noqa: BLE001 - whatever it raises, it did not say that the call may run
+        except (Exception, asyncio.CancelledError) as error:
+            if isinstance(error, asyncio.CancelledError) and (self._shared.over or is_being_cancelled()):
+                raise
+            # Whatever it raises, it did not say that the call may run.
             failure = ListenerError(
                 f"on_approval_request of {server.server_label!r} raised {type(error).__name__}: {redact(str(error))}."
                 " The session asks for approval instead.",

@@ -20,6 +20,8 @@ from .turn_metrics import TurnMetrics
 __all__ = ["Metrics", "SessionMetrics"]
 
 _REMEMBERED_TURNS = 32
+_LOOK_AGAIN_MS = 20.0
+"""How soon it is looked again whether a turn was heard to its end."""
 
 
 @define(eq=False)
@@ -118,15 +120,18 @@ class Metrics:
             return
         turn.metrics.done_at = _now()
         turn.metrics.status = event.status
-        left = 0.0 if turn.metrics.interrupted_at is not None else self._left(turn)
-        if left:
-            turn.timer = asyncio.get_running_loop().call_later(left, self._finish, turn)
-        else:
-            self._finish(turn)
+        self._finish_when_heard(turn)
 
     def close(self) -> None:
         """Tell what is still open."""
         for turn in list(self._open.values()):
+            self._finish(turn)
+
+    def _finish_when_heard(self, turn: _Open) -> None:
+        left = 0.0 if turn.metrics.interrupted_at is not None else self._left(turn)
+        if left:  # a tracker may be behind the clock: it is asked again
+            turn.timer = asyncio.get_running_loop().call_later(left, self._finish_when_heard, turn)
+        else:
             self._finish(turn)
 
     def _left(self, turn: _Open) -> float:
@@ -134,7 +139,7 @@ class Metrics:
         part = None if turn.last_part is None else self._playback(*turn.last_part)
         if part is None or not part.audible or part.received_ms == float("inf"):
             return 0.0
-        return max(0.0, part.received_ms - part.played_ms) / 1000
+        return max(_LOOK_AGAIN_MS, part.received_ms - part.played_ms) / 1000
 
     def _finish(self, turn: _Open) -> None:
         if turn.timer is not None:

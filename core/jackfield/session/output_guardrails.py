@@ -149,7 +149,7 @@ class OutputGuardrails:
         try:
             return await guardrail.run(self._shared.context, watched.owner.agent, text)
         except (Exception, asyncio.CancelledError) as error:
-            if isinstance(error, asyncio.CancelledError) and (self._shared.scope.closed or is_being_cancelled()):
+            if isinstance(error, asyncio.CancelledError) and (self._shared.over or is_being_cancelled()):
                 raise
             # One that can't judge doesn't keep the others from it.
             self._tell_failure(f"guardrail {guardrail.get_name()!r} raised", error, "The others judged all the same.")
@@ -157,6 +157,8 @@ class OutputGuardrails:
 
     async def _stop(self, response_id: str, item_id: str, text: str, tripped: list[OutputGuardrailResult]) -> None:
         shared = self._shared
+        if shared.over:
+            return
         self._stopped[response_id] = None
         while len(self._stopped) > _MOST_RESPONSES:
             del self._stopped[next(iter(self._stopped))]

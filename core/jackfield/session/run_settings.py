@@ -45,9 +45,9 @@ class RunSettings:
     @classmethod
     def of(cls, config: Mapping[str, Any] | None) -> RunSettings:
         """Return the settings in a run's configuration; raise `ConfigurationError` for what can't be one."""
+        check_run_config(config)
         if not config:
             return DEFAULTS
-        check_run_config(config)
         given = {
             key: value
             for part in (config, config.get("guardrails_settings") or {}, config.get("tool_execution") or {})

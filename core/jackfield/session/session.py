@@ -16,7 +16,15 @@ from typing import Any, Literal, Self
 from jackfield.agent import RealtimeAgent
 from jackfield.audio.tracker import RealtimePlaybackTracker
 from jackfield.budget import Budget
-from jackfield.errors import ConfigurationError, JackfieldError, NotConnectedError, SessionStateError, ToolError
+from jackfield.config import check_model_config
+from jackfield.errors import (
+    ConfigurationError,
+    JackfieldError,
+    NotConnectedError,
+    SessionStateError,
+    ToolError,
+    UnsupportedByTransportError,
+)
 from jackfield.hooks import RealtimeRunHooks
 from jackfield.observers import SessionObserver, installed_observers
 from jackfield.run_context import RunContextWrapper
@@ -30,6 +38,7 @@ from jackfield.transport.registry import create_transport
 from . import events as se
 from .approvals import Decision
 from .assembly import Parts, assemble
+from .edits import items_of
 from .farewell import say_farewell
 from .handovers import EditedHistory
 from .history import History
@@ -92,6 +101,14 @@ class RealtimeSession:
             raise ConfigurationError(
                 f"the hooks of a run are RealtimeRunHooks, not {type(hooks).__name__}; an agent has its own (hooks=)"
             )
+        if not isinstance(transport, str | RealtimeTransportLayer):
+            raise ConfigurationError(
+                f"transport is a transport's name, or a transport (see jackfield.transport), not {transport!r:.80}"
+            )
+        if model is not None and (not isinstance(model, str) or not model):
+            raise ConfigurationError(f"model is a model's name, such as 'gpt-realtime', not {model!r:.80}")
+        dialling = {"api_key": api_key, "url": url, "headers": headers, "call_id": call_id}
+        check_model_config({**dialling, "playback_tracker": playback_tracker})
         self._run = RunSettings.of(config)
         self._settings = ModelSettings.of((config or {}).get("model_settings"), initial_model_settings)
         self._resumed = state if state is None or isinstance(state, SessionState) else SessionState.from_dict(state)
@@ -119,6 +136,7 @@ class RealtimeSession:
         self._cleanup: asyncio.Task[None] | None = None
         self._history = History(self._transport.playback)
         self._context: RunContextWrapper[Any] = RunContextWrapper(context, items=self._history.items)
+        self._seeds = [] if self._resumed is None else self._take_up(self._resumed)
         info = se.RealtimeEventInfo(self._context)
         self._shared = Shared(
             secrets.token_hex(6),
@@ -220,13 +238,12 @@ class RealtimeSession:
             for kind, handler in self._handlers.items():
                 self._transport.on(kind, handler)
             self._transport.on("connection_change", self._on_connection_change)
-            seeds = self._take_up()
             self._shared.stream.tell_history()
             self._connects = True
             await self._transport.connect(self._options, initial_session_config=config)
             connected = True
-            if seeds:
-                await self._transport.reset_history([], seeds)
+            if self._seeds:
+                await self._transport.reset_history([], self._seeds)
             if self._parts.budget is not None:
                 self._parts.budget.start()
         except BaseException:
@@ -322,7 +339,7 @@ class RealtimeSession:
         transport = self._open()
         old = self._history.items()
         new = history(list(old)) if callable(history) else history
-        await transport.reset_history(old, list(new))
+        await transport.reset_history(old, items_of(new, "the new history"))
 
     async def approve_tool_call(self, call_id: str, *, always: bool = False) -> None:
         """Let a call run that waits for approval (`tool_approval_required`); `always`: the agent's tool from now on.
@@ -384,14 +401,15 @@ class RealtimeSession:
             except Exception:  # an observer must not keep a session from working
                 logger.exception("a session observer failed", extra=self._shared.log())
 
-    def _take_up(self) -> list[RealtimeItem]:
-        """Take up the conversation that was left; return what the model is to be told of it."""
-        if self._resumed is None:
-            return []
-        for item in self._resumed.history:
-            self._history.update(item)
-        self._context.usage = self._resumed.usage
-        return seed_items(self._resumed.history)
+    def _take_up(self, state: SessionState) -> list[RealtimeItem]:
+        """Take up what the model can be told of a conversation that was left; return that, as it is told."""
+        seeds = seed_items(state.history)
+        told = {seed.item_id for seed in seeds}
+        for item in state.history:
+            if item.item_id in told:
+                self._history.update(item)
+        self._context.usage = state.usage
+        return seeds
 
     def _on_connection_change(self, event: ev.ConnectionChange) -> None:
         if event.status == "disconnected":
@@ -434,6 +452,10 @@ class RealtimeSession:
         if not isinstance(agent, RealtimeAgent):
             raise ConfigurationError(f"a RealtimeAgent takes over, not {type(agent).__name__}")
         prepared = await prepare_agent(agent, self._context, guardrails=self._run.output_guardrails)
+        if not self._transport.capabilities.session_update:
+            raise UnsupportedByTransportError(
+                f"the {self._transport.name} transport can't change a session: no other agent can take over"
+            )
         self._takeover = self._takeover or asyncio.Lock()
         async with self._takeover:
             source = self._current()

@@ -79,7 +79,7 @@ class SessionState:
         """Return what `to_json` returned; raise `ConfigurationError` for what isn't that."""
         try:
             given = json.loads(text)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise ConfigurationError(f"this is no session's state: it is no JSON ({error})") from error
         return cls.from_dict(given)
 
@@ -135,11 +135,15 @@ def _item_to_dict(item: RealtimeItem) -> dict[str, Any]:
     for attribute in attrs.fields(type(item)):
         value = getattr(item, attribute.name)
         if attribute.name == "content":
-            value = [{"type": part.type, **attrs.asdict(part)} for part in value]
+            value = [{"type": part.type, **attrs.asdict(part, filter=_no_audio)} for part in value]
         elif attribute.name == "tools":
             value = [dict(tool) for tool in value]
         told[attribute.name] = value
     return told
+
+
+def _no_audio(attribute: attrs.Attribute[Any], _: object) -> bool:
+    return attribute.name != "audio"
 
 
 def _item_from_dict(given: Mapping[str, Any]) -> RealtimeItem:

@@ -67,6 +67,10 @@ class SessionStream(AsyncIterator[Any]):
         elif kind == "error" and not self._was_read:
             error = event.error
             logger.error("%s: %s (nobody listens to 'error')", type(error).__name__, redact(str(error)))
+        if kind == "audio_start" and (self._emitter.listens("audio") or self._emitter.listens(kind)):
+            see = self._on_read.get(kind)
+            if see is not None:
+                see(event)  # who listens has it now
         self._queue.put(event, size)
         if size and not self._drops_told and self._queue.dropped != self._drops[0]:
             self._announce_drops()

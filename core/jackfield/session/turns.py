@@ -39,9 +39,10 @@ class Turns:
         self.newest = ""
         """The id of the response that began last."""
 
-    def begin(self, response_id: str) -> Turn:
+    def begin(self, response_id: str, *, in_conversation: bool = True) -> Turn:
         """Note that a response began."""
-        self.newest = response_id
+        if in_conversation:
+            self.newest = response_id
         return self.of(response_id)
 
     def of(self, response_id: str) -> Turn:

@@ -124,12 +124,14 @@ class Error:
 class TurnStarted:
     """The model began a response (API event `response.created`).
 
-    `metadata` is what the response was asked for with, None where nothing or the far end doesn't say.
+    `metadata` is what the response was asked for with, None where nothing or the far end doesn't say. A response that
+    is not `in_conversation` runs beside it: its items don't enter the history.
     """
 
     type: ClassVar[Literal["turn_started"]] = "turn_started"
     response_id: str
     metadata: Mapping[str, Any] | None = None
+    in_conversation: bool = True
 
 
 @frozen(kw_only=True)

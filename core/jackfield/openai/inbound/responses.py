@@ -93,10 +93,12 @@ def response_created(state: ConnectionState, message: Message) -> Events:
     response = mapping_of(message, "response")
     response_id = text_of(response, "id")
     state.failure = None  # whatever was said before, the session goes on
+    state.ended.pop(response_id, None)
     if response.get("conversation_id"):
         state.sees_conversation_ids = True
     detached = response.get("conversation_id", "") is None
-    if detached and (state.sees_conversation_ids or state.out_of_band_asked):
+    out_of_band = detached and bool(state.sees_conversation_ids or state.out_of_band_asked)
+    if out_of_band:
         state.out_of_band_asked = max(0, state.out_of_band_asked - 1)
         remember(state.out_of_band, response_id, None)
     else:
@@ -104,12 +106,17 @@ def response_created(state: ConnectionState, message: Message) -> Events:
     told = mapping_of(mapping_of(response, "audio"), "output").get("format")
     remember(state.response_formats, response_id, audio_format(told, state.output_format))
     metadata = response.get("metadata")
-    return (ev.TurnStarted(response_id, copied(metadata) if isinstance(metadata, Mapping) else None),)
+    known = copied(metadata) if isinstance(metadata, Mapping) else None
+    return (ev.TurnStarted(response_id, known, in_conversation=not out_of_band),)
 
 
 def response_done(state: ConnectionState, message: Message) -> Events:
     response = mapping_of(message, "response")
     response_id = text_of(response, "id")
+    if response_id in state.ended:
+        return NOTHING
+    if response_id:
+        remember(state.ended, response_id, None)
     output = response.get("output")
     wire_items = [item for item in output if isinstance(item, Mapping)] if isinstance(output, list) else []
     status = text_of(response, "status") or "completed"
