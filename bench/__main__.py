@@ -18,7 +18,7 @@ def main() -> None:
         description="Measure what jackfield costs beside the least that a client of the Realtime API can do.",
     )
     parser.add_argument("--rounds", type=int, default=7, help="rounds that are counted (default: %(default)s)")
-    parser.add_argument("--quick", action="store_true", help="3 rounds and fewer sessions: a look, no result")
+    parser.add_argument("--quick", action="store_true", help="fewer rounds and sessions: a look, no result")
     parser.add_argument("--measure", nargs="+", choices=measures.ORDER, default=list(measures.ORDER))
     parser.add_argument("--subject", nargs="+", choices=subjects.ORDER, default=list(subjects.ORDER))
     parser.add_argument("--json", type=Path, metavar="FILE", help="save all figures, unrounded")

@@ -26,12 +26,12 @@ class FailedError(Exception):
     """A subject could not do what it was told; the message is for the table."""
 
 
-class Worker:
-    """A process that measures one subject."""
+class Process:
+    """A process that takes commands: JSON, one a line, each of which has an answer. It begins with an answer."""
 
-    def __init__(self, subject: str, cpu: int | None) -> None:
-        self._process = start(["-m", "bench.worker", subject], cpu, stdin=subprocess.PIPE)
-        self.missing: str | None = self._answer()["missing"]
+    def __init__(self, arguments: list[str], cpu: int | None) -> None:
+        self._process = start(arguments, cpu, stdin=subprocess.PIPE)
+        self.greeting = self._answer()
 
     def tell(self, **command: Any) -> dict[str, Any]:
         """Have a command done and return the answer; raise `FailedError` if there is none."""
@@ -64,6 +64,22 @@ class Worker:
         return answer
 
 
+class Worker(Process):
+    """A process that measures one subject."""
+
+    def __init__(self, subject: str, cpu: int | None) -> None:
+        super().__init__(["-m", "bench.worker", subject], cpu)
+        self.missing: str | None = self.greeting["missing"]
+
+
+class PacedServer(Process):
+    """The process of the server that speaks in real time."""
+
+    def __init__(self, cpu: int | None) -> None:
+        super().__init__(["-m", "bench.paced_server"], cpu)
+        self.url = f"ws://127.0.0.1:{self.greeting['port']}/v1/realtime?model=gpt-realtime"
+
+
 @dataclass
 class Bench:
     """One run: what the measures need."""
@@ -74,7 +90,9 @@ class Bench:
     server: str
     """`ws://host:port`."""
     cpu: int | None
-    """The core that the subjects run on; the server has another."""
+    """The core that the subjects run on."""
+    server_cpu: int | None
+    """The core that servers run on."""
     missing: dict[str, str] = field(default_factory=dict)
     """Why a subject can't be measured at all."""
     failures: dict[tuple[str, str], str] = field(default_factory=dict)
@@ -87,6 +105,10 @@ class Bench:
     def fresh_worker(self, subject: str) -> Worker:
         """A worker with a heap that nothing was done in yet, to be used as a context manager."""
         return Worker(subject, self.cpu)
+
+    def paced_server(self) -> PacedServer:
+        """A server that speaks in real time, to be used as a context manager."""
+        return PacedServer(self.server_cpu)
 
     def attempt(self, table: str, subject: str, measure: Callable[[], T]) -> T | None:
         """Return what `measure` returns; None where it can't be, and from then on for this table and subject."""
@@ -116,13 +138,14 @@ def running(subjects: list[str], rounds: int, quick: bool) -> Iterator[Bench]:
     if shared:
         say("fewer than two cores to pin to: the server disturbs what is measured")
     with ExitStack() as stack:
-        server = start(["-m", "bench.server"], None if shared else cpus[-1])
+        cpu, server_cpu = (None, None) if shared else (cpus[0], cpus[-1])
+        server = start(["-m", "bench.server"], server_cpu)
         stack.enter_context(server)
         stack.callback(server.kill)
         assert server.stdout
         port = int(server.stdout.readline())
         server.stdout.readline()
-        bench = Bench(subjects, rounds, quick, f"ws://127.0.0.1:{port}", None if shared else cpus[0])
+        bench = Bench(subjects, rounds, quick, f"ws://127.0.0.1:{port}", cpu, server_cpu)
         for subject in subjects:
             worker = stack.enter_context(bench.fresh_worker(subject))
             if worker.missing:

@@ -7,16 +7,26 @@ from contextlib import AbstractAsyncContextManager
 from typing import Any, Final, Protocol
 
 CHUNK: Final = bytes(960)
-"""20 ms of PCM16: the audio with which a client starts the conversation."""
+"""20 ms of PCM16: the audio that a client sends. With the first of it the conversation starts."""
+
+
+def truncation(item_id: str) -> dict[str, Any]:
+    """Return the event with which a client that reckons nothing cuts an answer."""
+    return {"type": "conversation.item.truncate", "item_id": item_id, "content_index": 0, "audio_end_ms": 0}
 
 
 class Connection(Protocol):
     """A connection that is ready: the server has acknowledged its session."""
 
-    async def run(self, turns: int, mark: Callable[[], None]) -> int:
-        """Start the conversation and follow it; return how many bytes of audio were delivered, decoded.
+    async def send(self, chunk: bytes) -> None:
+        """Send audio."""
+        ...
 
-        Calls `mark` when it starts and after each of `turns` turns, which makes `turns + 1` calls.
+    async def follow(self, turns: int, hear: Callable[[bytes], object], mark: Callable[[], object]) -> None:
+        """Follow the conversation for `turns` turns.
+
+        Calls `hear` with each piece of audio, decoded, where an application gets it, and `mark` after each turn. The
+        answer that is being generated when the user begins to speak is truncated.
         """
         ...
 
@@ -41,16 +51,15 @@ class SessionConnection:
     def __init__(self, session: Any) -> None:
         self._session = session
 
-    async def run(self, turns: int, mark: Callable[[], None]) -> int:
-        mark()
-        await self._session.send_audio(CHUNK)
-        received = 0
+    async def send(self, chunk: bytes) -> None:
+        await self._session.send_audio(chunk)
+
+    async def follow(self, turns: int, hear: Callable[[bytes], object], mark: Callable[[], object]) -> None:
         async for event in self._session:
             if event.type == "audio":
-                received += len(event.audio.data)
+                hear(event.audio.data)
             elif event.type == "agent_end":
                 mark()
                 turns -= 1
                 if not turns:
                     break
-        return received

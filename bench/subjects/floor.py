@@ -1,4 +1,7 @@
-"""The floor: receive with `websockets`, parse with `json`, decode with `base64`, and nothing else."""
+"""The floor: receive with `websockets`, parse with `json`, decode with `base64`, and nothing else.
+
+Where the user speaks it truncates at once, without a look at how much was heard.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ from contextlib import asynccontextmanager
 from websockets.asyncio.client import ClientConnection
 from websockets.asyncio.client import connect as websockets_connect
 
-from .base import CHUNK
+from .base import truncation
 
 TITLE = "floor: websockets + json + base64"
 
@@ -33,19 +36,22 @@ class _Connection:
     def __init__(self, socket: ClientConnection) -> None:
         self._socket = socket
 
-    async def run(self, turns: int, mark: Callable[[], None]) -> int:
-        mark()
-        audio = base64.b64encode(CHUNK).decode()
+    async def send(self, chunk: bytes) -> None:
+        audio = base64.b64encode(chunk).decode()
         await self._socket.send(json.dumps({"type": "input_audio_buffer.append", "audio": audio}))
-        received = 0
+
+    async def follow(self, turns: int, hear: Callable[[bytes], object], mark: Callable[[], object]) -> None:
+        item_id = None
         async for message in self._socket:
             event = json.loads(message)
             kind = event["type"]
             if kind == "response.output_audio.delta":
-                received += len(base64.b64decode(event["delta"]))
+                item_id = event["item_id"]
+                hear(base64.b64decode(event["delta"]))
             elif kind == "response.done":
                 mark()
                 turns -= 1
                 if not turns:
                     break
-        return received
+            elif kind == "input_audio_buffer.speech_started" and item_id:
+                await self._socket.send(json.dumps(truncation(item_id)))

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
-from .base import CHUNK
+from .base import truncation
 
 if TYPE_CHECKING:
     from picows import WSTransport
@@ -35,8 +35,8 @@ async def connect(url: str) -> AsyncIterator[_Connection]:
 
     transport, _ = await picows.ws_connect(Listener, url)
     send = transport.send
-    connection.send = lambda event: send(picows.WSMsgType.TEXT, json.dumps(event).encode())
-    connection.send({"type": "session.update", "session": {"type": "realtime"}})
+    connection.write = lambda event: send(picows.WSMsgType.TEXT, json.dumps(event).encode())
+    connection.write({"type": "session.update", "session": {"type": "realtime"}})
     await connection.ready.wait()
     try:
         yield connection
@@ -48,28 +48,32 @@ async def connect(url: str) -> AsyncIterator[_Connection]:
 class _Connection:
     def __init__(self) -> None:
         self.ready = asyncio.Event()
-        self.send: Callable[[dict[str, Any]], None] = lambda event: None
+        self.write: Callable[[dict[str, Any]], None] = lambda event: None
         self._done = asyncio.Event()
-        self._mark: Callable[[], None] = lambda: None
+        self._hear: Callable[[bytes], object] = lambda audio: None
+        self._mark: Callable[[], object] = lambda: None
         self._turns = 0
-        self._received = 0
+        self._item_id = ""
 
     def receive(self, message: str) -> None:
         event = json.loads(message)
         kind = event["type"]
         if kind == "response.output_audio.delta":
-            self._received += len(base64.b64decode(event["delta"]))
+            self._item_id = event["item_id"]
+            self._hear(base64.b64decode(event["delta"]))
         elif kind == "response.done":
             self._mark()
             self._turns -= 1
             if not self._turns:
                 self._done.set()
+        elif kind == "input_audio_buffer.speech_started" and self._item_id:
+            self.write(truncation(self._item_id))
         elif kind == "session.updated":
             self.ready.set()
 
-    async def run(self, turns: int, mark: Callable[[], None]) -> int:
-        self._mark, self._turns = mark, turns
-        mark()
-        self.send({"type": "input_audio_buffer.append", "audio": base64.b64encode(CHUNK).decode()})
+    async def send(self, chunk: bytes) -> None:
+        self.write({"type": "input_audio_buffer.append", "audio": base64.b64encode(chunk).decode()})
+
+    async def follow(self, turns: int, hear: Callable[[bytes], object], mark: Callable[[], object]) -> None:
+        self._turns, self._hear, self._mark = turns, hear, mark
         await self._done.wait()
-        return self._received

@@ -7,8 +7,6 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
-from .base import CHUNK
-
 if TYPE_CHECKING:
     from jackfield.transport import RealtimeTransportLayer
 
@@ -41,14 +39,15 @@ class _Connection:
     def __init__(self, client: RealtimeTransportLayer) -> None:
         self._client = client
 
-    async def run(self, turns: int, mark: Callable[[], None]) -> int:
+    async def send(self, chunk: bytes) -> None:
+        await self._client.send_audio(chunk)
+
+    async def follow(self, turns: int, hear: Callable[[bytes], object], mark: Callable[[], object]) -> None:
         done = asyncio.Event()
-        received = 0
         words: list[str] = []
 
         def on_audio(event: Any) -> None:
-            nonlocal received
-            received += len(event.data)
+            hear(event.data)
 
         def on_transcript(event: Any) -> None:
             words.append(event.delta)
@@ -64,7 +63,4 @@ class _Connection:
         self._client.on("audio", on_audio)
         self._client.on("audio_transcript_delta", on_transcript)
         self._client.on("turn_done", on_turn_done)
-        mark()
-        await self._client.send_audio(CHUNK)
         await done.wait()
-        return received

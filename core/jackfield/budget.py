@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,7 +16,7 @@ __all__ = ["Budget", "PriceTable"]
 
 
 def _price(_: object, attribute: Any, value: float) -> None:
-    if isinstance(value, bool) or not isinstance(value, int | float) or value < 0:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
         raise ConfigurationError(f"a price table's {attribute.name} is a number from 0 up, not {value!r}")
 
 
@@ -55,13 +56,36 @@ class PriceTable:
 
 
 def _limit(_: object, attribute: Any, value: float | None) -> None:
-    if value is not None and (isinstance(value, bool) or not isinstance(value, int | float) or not value > 0):
+    if value is not None and not _is_above_zero(value):
         raise ConfigurationError(f"a budget's {attribute.name} is a number above 0, or None: not {value!r}")
+
+
+def _is_above_zero(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < math.inf
+
+
+def _seconds(_: object, attribute: Any, value: object) -> None:
+    if not _is_above_zero(value):
+        raise ConfigurationError(f"a budget's {attribute.name} is a number of seconds above 0, not {value!r}")
+
+
+def _words(_: object, attribute: Any, value: object) -> None:
+    if value is not None and not isinstance(value, str):
+        raise ConfigurationError(f"a budget's {attribute.name} is text, or None for not a word, not {value!r}")
 
 
 def _share(_: object, __: object, value: float) -> None:
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= 1:
         raise ConfigurationError(f"a budget's warn_at is a share of the limit, above 0 and up to 1, not {value!r}")
+
+
+def _prices(given: object) -> PriceTable | None:
+    if given is None or isinstance(given, PriceTable):
+        return given
+    if not isinstance(given, Mapping):
+        raise ConfigurationError(f"a budget's prices are a PriceTable or a mapping of its fields, not {given!r}")
+    check_names("a price table has no key", given, [attribute.name for attribute in fields(PriceTable)])
+    return PriceTable(**given)
 
 
 @frozen(kw_only=True)
@@ -74,14 +98,15 @@ class Budget:
     """Seconds from when the session is connected."""
     max_cost: float | None = field(default=None, validator=_limit)
     """Cost by `prices`, in their currency."""
-    prices: PriceTable | None = None
+    prices: PriceTable | None = field(default=None, converter=_prices)
     warn_at: float = field(default=0.8, validator=_share)
     """The share of a limit at which `budget_warning` is told."""
-    farewell: str | None = (
-        "The time for this conversation is up. Say so in one short, friendly sentence, and say goodbye."
+    farewell: str | None = field(
+        default="The time for this conversation is up. Say so in one short, friendly sentence, and say goodbye.",
+        validator=_words,
     )
     """By which instructions the agent says goodbye; None: it is cut without a word."""
-    grace_seconds: float = field(default=15.0, validator=_limit)
+    grace_seconds: float = field(default=15.0, validator=_seconds)
     """Seconds that the goodbye may take."""
 
     def __attrs_post_init__(self) -> None:
@@ -96,10 +121,6 @@ class Budget:
         if not isinstance(given, Mapping):
             raise ConfigurationError(f"a budget is a Budget or a mapping of its fields, not {type(given).__name__}")
         check_names("a budget has no key", given, [attribute.name for attribute in fields(cls)])
-        prices = given.get("prices")
-        if isinstance(prices, Mapping):
-            check_names("a price table has no key", prices, [attribute.name for attribute in fields(PriceTable)])
-            given = {**given, "prices": PriceTable(**prices)}
         return cls(**given)
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, overload
 from attrs import field, frozen
 
 from .errors import ConfigurationError
-from .invoke import call_off_loop, name_of
+from .invoke import call_off_loop, check_function, name_of
 from .run_context import RunContextWrapper
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ class OutputGuardrail:
     function is called again as it grows.
     """
 
-    guardrail_function: GuardrailFunction = field(repr=False)
+    guardrail_function: GuardrailFunction = field(repr=False, validator=check_function)
     name: str | None = None
 
     def get_name(self) -> str:

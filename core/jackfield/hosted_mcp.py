@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Literal, TypeAlias
 
-from attrs import field, frozen
+from attrs import field, frozen, validators
 
 from .errors import ConfigurationError
+from .invoke import check_function
 from .naming import check_names
 from .transport.events import McpApprovalRequest
 
@@ -43,6 +44,9 @@ def _checked(config: Mapping[str, Any]) -> dict[str, Any]:
         raise ConfigurationError("a hosted MCP tool needs a server_label: a name for the server, of your choice")
     if config.get("type", "mcp") != "mcp":
         raise ConfigurationError(f"hosted MCP tool {label!r}: its type is 'mcp', not {config['type']!r}")
+    for key in _PLACES:
+        if config.get(key) is not None and not isinstance(config[key], str):
+            raise ConfigurationError(f"hosted MCP tool {label!r}: {key} is a str, not {type(config[key]).__name__}")
     places = [key for key in _PLACES if config.get(key)]
     if len(places) > 1:
         raise ConfigurationError(f"hosted MCP tool {label!r}: give one of {' and '.join(places)}, not both")
@@ -61,6 +65,11 @@ def _check_filter(label: str, key: str, value: object) -> None:
     check_names(f"hosted MCP tool {label!r}: {key} has no key", value, _FILTER_KEYS)
     if not value:
         raise ConfigurationError(f"hosted MCP tool {label!r}: {key} is empty: give tool_names or read_only, or omit it")
+    names = value.get("tool_names")
+    if names is not None and not (isinstance(names, list | tuple) and all(isinstance(name, str) for name in names)):
+        raise ConfigurationError(f"hosted MCP tool {label!r}: {key}.tool_names is a list of names, not {names!r}")
+    if not isinstance(value.get("read_only", False), bool):
+        raise ConfigurationError(f"hosted MCP tool {label!r}: {key}.read_only is a bool")
 
 
 def _check_approval(label: str, value: object) -> None:
@@ -100,7 +109,9 @@ class HostedMCPTool:
     """
 
     tool_config: Mapping[str, Any] = field(converter=_checked, repr=lambda config: f"<{config['server_label']}>")
-    on_approval_request: MCPToolApprovalFunction | None = field(default=None, repr=False)
+    on_approval_request: MCPToolApprovalFunction | None = field(
+        default=None, repr=False, validator=validators.optional(check_function)
+    )
     type: Literal["mcp"] = field(default="mcp", init=False, repr=False)
 
     @property
@@ -113,12 +124,16 @@ class HostedMCPTool:
         """The same as `server_label`: what the tool is called in events."""
         return self.server_label
 
-    def allows(self, tool_name: str) -> bool:
-        """Tell whether `allowed_tools` lets the model see the server's tool of that name."""
+    def allows(self, tool: Mapping[str, Any]) -> bool:
+        """Tell whether `allowed_tools` lets the model see a tool of the server's, given as the server describes it."""
         allowed = self.tool_config.get("allowed_tools")
-        if isinstance(allowed, Mapping) and "tool_names" not in allowed:
+        if allowed is None:
             return True
-        return allowed is None or tool_name in _names(allowed)
+        rule: Mapping[str, Any] = allowed if isinstance(allowed, Mapping) else {"tool_names": allowed}
+        names, read_only = rule.get("tool_names"), rule.get("read_only")
+        annotations = tool.get("annotations")
+        reads_only = isinstance(annotations, Mapping) and annotations.get("readOnlyHint") is True
+        return (names is None or tool.get("name") in names) and read_only in (None, reads_only)
 
     def to_wire(self) -> dict[str, Any]:
         """Return the tool as sessions declare it."""

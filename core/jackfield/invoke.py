@@ -10,9 +10,17 @@ from collections.abc import Awaitable, Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
-from .errors import ToolError
+from .errors import ConfigurationError, ToolError
 
-__all__ = ["call_inline", "call_off_loop", "concurrently", "is_being_cancelled", "name_of", "use_executor"]
+__all__ = [
+    "call_inline",
+    "call_off_loop",
+    "check_function",
+    "concurrently",
+    "is_being_cancelled",
+    "name_of",
+    "use_executor",
+]
 
 T = TypeVar("T")
 
@@ -23,6 +31,12 @@ _executor: contextvars.ContextVar[ThreadPoolExecutor | None] = contextvars.Conte
 def use_executor(executor: ThreadPoolExecutor) -> None:
     """Run the sync functions of the current task on `executor`."""
     _executor.set(executor)
+
+
+def check_function(_: object, attribute: Any, value: Any) -> None:
+    """Raise `ConfigurationError` for what can't be called. An attrs validator."""
+    if not callable(value):
+        raise ConfigurationError(f"{attribute.name} is a function, not {value!r:.80}")
 
 
 def name_of(function: object) -> str:

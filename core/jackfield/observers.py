@@ -35,7 +35,7 @@ from .transport.hookspecs import hookspec
 if TYPE_CHECKING:
     from .session import RealtimeSession
 
-__all__ = ["ENTRY_POINT_GROUP", "SessionObserver", "find_observers", "installed_observers"]
+__all__ = ["ENTRY_POINT_GROUP", "SessionObserver", "find_observers", "installed_observers", "watch"]
 
 logger = logging.getLogger("jackfield.observers")
 
@@ -52,6 +52,15 @@ class ObserverHooks:
     @hookspec
     def jackfield_session_observers(self) -> Iterable[SessionObserver]:  # type: ignore[empty-body]
         """Return the observers of this plugin."""
+
+
+def watch(session: RealtimeSession, observers: Iterable[SessionObserver] | None) -> None:
+    """Let `observers` see a session that is about to connect; None: those that are installed."""
+    for observe in installed_observers() if observers is None else observers:
+        try:
+            observe(session)
+        except Exception:  # it must not keep a session from working
+            logger.exception("a session observer failed", extra={"jackfield_session": session.id})
 
 
 @cache

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar, overload
 from attrs import field, frozen
 
 from .errors import ConfigurationError
-from .invoke import call_off_loop, name_of
+from .invoke import call_off_loop, check_function, name_of
 
 if TYPE_CHECKING:
     from .agent import RealtimeAgent
@@ -75,7 +75,7 @@ OutputFunction: TypeAlias = Callable[[ToolOutputGuardrailData], Verdict]
 class ToolInputGuardrail:
     """Judges a call before its tool runs. A coroutine function runs on the loop, a plain one on a thread."""
 
-    guardrail_function: InputFunction = field(repr=False)
+    guardrail_function: InputFunction = field(repr=False, validator=check_function)
     name: str | None = None
 
     def get_name(self) -> str:
@@ -91,7 +91,7 @@ class ToolInputGuardrail:
 class ToolOutputGuardrail:
     """Judges what a tool returned before the model gets it."""
 
-    guardrail_function: OutputFunction = field(repr=False)
+    guardrail_function: OutputFunction = field(repr=False, validator=check_function)
     name: str | None = None
 
     def get_name(self) -> str:

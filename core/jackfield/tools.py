@@ -98,6 +98,14 @@ def _timeout_behavior(_: FunctionTool, __: object, behavior: str) -> None:
         )
 
 
+def _guardrails(_: FunctionTool, attribute: Any, given: Sequence[object]) -> None:
+    kind = ToolInputGuardrail if attribute.name == "tool_input_guardrails" else ToolOutputGuardrail
+    for guardrail in given:
+        if not isinstance(guardrail, kind):
+            hint = f" (decorate it with @{attribute.name[:-1]})" if callable(guardrail) else ""
+            raise ConfigurationError(f"{attribute.name} holds {guardrail!r}, which is none{hint}")
+
+
 @frozen(kw_only=True, eq=False)
 class FunctionTool:
     """A function that the model may call. Usually made by `@function_tool`; it can also be built by hand."""
@@ -109,8 +117,8 @@ class FunctionTool:
     """Called with the context and the arguments as JSON text; what it returns is the output."""
     is_enabled: IsEnabled = field(default=True, repr=False)
     needs_approval: NeedsApproval = field(default=False, repr=False)
-    tool_input_guardrails: Sequence[ToolInputGuardrail] = field(default=(), repr=False)
-    tool_output_guardrails: Sequence[ToolOutputGuardrail] = field(default=(), repr=False)
+    tool_input_guardrails: Sequence[ToolInputGuardrail] = field(default=(), repr=False, validator=_guardrails)
+    tool_output_guardrails: Sequence[ToolOutputGuardrail] = field(default=(), repr=False, validator=_guardrails)
     failure_error_function: FailureFunction | None = field(default=default_tool_error_function, repr=False)
     """What the model is told of an exception. None: the exception ends the session, and iterating it raises it."""
     timeout: float | None = field(default=None, repr=False, validator=_tool_timeout)

@@ -189,6 +189,7 @@ EXPECTED: dict[str, list[str]] = {
         "item_update mcpr_1",
         "usage_update 160",
         "turn_done resp_5 completed",
+        "item_update mcpr_1",
         "item_update mcp_1 in_progress after mcpr_1",
         "item_update mcp_1 completed after mcpr_1",
         "mcp_tool_call_completed [3 pages]",

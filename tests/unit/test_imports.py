@@ -14,7 +14,10 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 
-HEAVY = {"aiortc", "av", "httpx", "numpy", "picows", "pydantic", "rich", "starlette", "uvicorn", "websockets"}
+HEAVY = {
+    *("aiortc", "anyio", "av", "httpx", "httpx2", "mcp", "numpy", "picows", "pydantic", "rich", "starlette"),
+    *("uvicorn", "websockets"),
+}
 """What costs time or memory to import, and is needed by some users only."""
 
 SOURCES = ("core", "transports", "plugins/local/src")
@@ -37,7 +40,9 @@ class TestHeavyModules:
             "jackfield",
             "jackfield.cli",
             "jackfield.config",
+            "jackfield.mcp",
             "jackfield.openai",
+            "jackfield.testing",
             "jackfield.transport",
             "jackfield.transport.registry",
             "jackfield_transports.azure.plugin",

@@ -14,11 +14,12 @@ from .protocol import OpenAIRealtimeProtocol
 from .sequencer import ResponseSequencer, Watchdog
 from .session_payload import response_payload, session_payload
 from .transport import OpenAIRealtimeTransport
-from .wire import Wire, WireConnection
+from .wire import DirectConnection, Wire, WireConnection
 
 __all__ = [
     "CLOSE_CODES",
     "ERROR_CODES",
+    "DirectConnection",
     "Interruption",
     "OpenAIRealtimeProtocol",
     "OpenAIRealtimeTransport",

@@ -26,7 +26,7 @@ from jackfield.transport.events import Error, TransportEvent
 from .codec import decode, encode
 from .outbox import Outbox
 from .protocol import OpenAIRealtimeProtocol
-from .wire import WireConnection
+from .wire import DirectConnection, WireConnection
 
 __all__ = ["Connection"]
 
@@ -66,6 +66,8 @@ class Connection:
         self._timer: asyncio.TimerHandle | None = None
         self._armed: float | None = None
         self._ended = False
+        self._pushed = 0
+        """How many frames were taken where they were read, in this turn of the loop."""
 
     def start(self) -> None:
         """Begin to read."""
@@ -105,6 +107,8 @@ class Connection:
         await _bounded(self._wire.close())
 
     async def _read(self) -> None:
+        if isinstance(self._wire, DirectConnection):
+            self._wire.deliver(self._take_pushed)
         for taken in itertools.count(1):
             try:
                 frame = await self._wire.receive()
@@ -122,11 +126,26 @@ class Connection:
                 # A wire that has read a burst doesn't wait between its frames; others on the loop have their turn too.
                 await asyncio.sleep(0)
 
+    def _take_pushed(self, frame: bytes | str) -> bool:
+        """Take a frame where it was read, unless too many came in a row: others on the loop have their turn too."""
+        if self._pushed >= _FRAMES_IN_A_ROW:
+            return False
+        if self._pushed == 0:
+            self._loop.call_soon(self._turn_passed)
+        self._pushed += 1
+        if not self._ended:
+            self._take(frame)
+        return True
+
+    def _turn_passed(self) -> None:
+        self._pushed = 0
+
     def _take(self, frame: bytes | str) -> None:
         """The hot path: one frame in, its raw view, its events, the reactions, in this order.
 
-        The frame is decoded once. The protocol keeps nothing of the message, so the first listener of `*` may have it
-        for its own; the others get a decode of theirs.
+        What is written in reaction goes out before anybody is told, so that no listener delays a truncation; that it
+        was written is told last. The frame is decoded once. The protocol keeps nothing of the message, so the first
+        listener of `*` may have it for its own; the others get a decode of theirs.
         """
         try:
             message = decode(frame)
@@ -141,6 +160,7 @@ class Connection:
             logger.exception("an event could not be taken")
             fault = ProtocolError(f"{message['type']!r} could not be taken ({type(error).__name__}); it was ignored")
             events = (Error(fault),)
+        reactions = self._write_reactions()
         emitter = self._emitter
         if emitter.listens("*"):
             first = [message]
@@ -149,7 +169,7 @@ class Connection:
             if self._ended:
                 return  # a listener closed the transport: the rest of this frame is nobody's
             emitter.emit(event)
-        self._react()
+        self._tell_out(reactions)
         self._arm()
         if not self.ready.done():
             self._settle_ready()
@@ -171,16 +191,17 @@ class Connection:
         if not self._ended:
             self._on_end(closed)
 
-    def _react(self) -> None:
-        """Post what the protocol has to say to what it was told, or to the time that passed."""
+    def _write_reactions(self) -> Sequence[bytes]:
+        """Write what the protocol has to say to what it was told, or to the time that passed; return that."""
         reactions = self.protocol.data_to_send()
-        if reactions and not self._ended:
-            frames = [encode(event) for event in reactions]
-            self._tell_out(frames)
-            self._outbox.post(frames)
+        if not reactions or self._ended:
+            return ()
+        frames = [encode(event) for event in reactions]
+        self._outbox.post(frames)
+        return frames
 
     def _tell_out(self, frames: Sequence[bytes]) -> None:
-        if self._emitter.listens("*out"):
+        if frames and self._emitter.listens("*out"):
             for frame in frames:
                 self._emitter.emit_raw("*out", lambda frame=frame: decode(frame))  # type: ignore[misc]
 
@@ -204,8 +225,10 @@ class Connection:
 
     def _expire(self) -> None:
         self._timer, self._armed = None, None
-        self.tell(self.protocol.expire())
-        self._react()
+        told = self.protocol.expire()
+        reactions = self._write_reactions()
+        self.tell(told)
+        self._tell_out(reactions)
         self._arm()
 
 

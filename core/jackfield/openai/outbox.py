@@ -11,7 +11,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
 
-from .wire import WireConnection
+from .wire import DirectConnection, WireConnection
 
 __all__ = ["Outbox"]
 
@@ -28,7 +28,8 @@ class Outbox:
         self._connection = connection
         self._spawn = spawn
         self._on_failure = on_failure
-        self._line: deque[tuple[bytes, asyncio.Future[None] | None]] = deque()
+        self._line: deque[tuple[bytes, asyncio.Future[None] | None]] | None = None
+        """Who waits. Made when somebody does: an empty one takes more memory than all the rest."""
         self._writing = False
         self._closed: Exception | None = None
 
@@ -48,13 +49,27 @@ class Outbox:
         await done
 
     def post(self, frames: Sequence[bytes], done: asyncio.Future[None] | None = None) -> None:
-        """Put `frames` into the line without waiting; `done` is resolved when the last one was accepted."""
-        for frame in frames[:-1]:
-            self._line.append((frame, None))
-        self._line.append((frames[-1], done))
+        """Put `frames` into the line without waiting; `done` is resolved when the last one was accepted.
+
+        Where nobody waits for them, and nobody else writes, they go out at once, as far as the wire can do that.
+        """
+        if done is None and not self._writing and self._closed is None:
+            frames = frames[self._write_now(frames) :]
+            if not frames:
+                return
+        line = self._line = deque() if self._line is None else self._line
+        line.extend((frame, None) for frame in frames[:-1])
+        line.append((frames[-1], done))
         if not self._writing:
             self._writing = True
             self._start_pump()
+
+    def _write_now(self, frames: Sequence[bytes]) -> int:
+        """Write as many of `frames` as can be without waiting; return how many."""
+        connection = self._connection
+        if not isinstance(connection, DirectConnection):
+            return 0
+        return next((number for number, frame in enumerate(frames) if not connection.send_now(frame)), len(frames))
 
     def close(self, error: Exception) -> None:
         """Refuse everything from now on, and fail those who wait, with `error`."""
@@ -103,3 +118,4 @@ class Outbox:
                         done.set_result(None)
         finally:
             self._writing = False
+            self._line = self._line or None

@@ -307,7 +307,7 @@ def _optional_id(event: Mapping[str, Any], key: str) -> str | None:
     value = event.get(key)
     if value is None or isinstance(value, str):
         return value
-    raise ConfigurationError(f"{key} is a str, not {value!r}")
+    raise ConfigurationError(f"{key} is a str, not {type(value).__name__}")
 
 
 def _kept(old: Sequence[RealtimeItem], new: Sequence[RealtimeItem]) -> set[str]:

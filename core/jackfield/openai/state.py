@@ -16,7 +16,7 @@ from jackfield.audio.tracker import RealtimePlaybackTracker
 from jackfield.errors import TransportError
 from jackfield.transport.capabilities import TransportCapabilities
 from jackfield.transport.events import AudioInterrupted
-from jackfield.transport.items import RealtimeToolCallItem
+from jackfield.transport.items import McpApprovalRequestItem, RealtimeToolCallItem
 from jackfield.transport.options import BargeIn
 
 from .bounded import remember
@@ -62,6 +62,7 @@ class ConnectionState:
     """How many out-of-band responses were asked for and have not begun."""
     sees_conversation_ids: bool = False
     calls: dict[str, RealtimeToolCallItem] = field(factory=dict)
+    approval_requests: dict[str, McpApprovalRequestItem] = field(factory=dict)
     aliases: dict[str, str] = field(factory=dict)
     """The item id of a call's output, to that of the call, and of an approval, to its request: one item for us."""
     spoken_parts: dict[str, tuple[str, int]] = field(factory=dict)

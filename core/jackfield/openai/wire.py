@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Callable, Sequence
+from typing import Protocol, runtime_checkable
 
 from jackfield.transport.options import ConnectOptions
 
-__all__ = ["Wire", "WireConnection"]
+__all__ = ["DirectConnection", "Wire", "WireConnection"]
 
 
 class WireConnection(Protocol):
@@ -28,6 +28,21 @@ class WireConnection(Protocol):
 
     async def close(self) -> None:
         """Close in bounded time, whatever the far end does. Calling it again does nothing."""
+
+
+@runtime_checkable
+class DirectConnection(WireConnection, Protocol):
+    """A connection that reads and writes without waiting for a turn of the event loop, where it can."""
+
+    def deliver(self, take: Callable[[bytes | str], bool]) -> None:
+        """Offer each frame to `take` from now on, in order.
+
+        What it returns False for, and what comes while anything is left to `receive`, is returned by that; so is the
+        end.
+        """
+
+    def send_now(self, frame: bytes) -> bool:
+        """Write a frame at once; return False, and write nothing, where that would have to wait or can't be done."""
 
 
 class Wire(Protocol):

@@ -85,15 +85,18 @@ def item_from_wire(item: Any, status: ItemStatus, response_id: str | None = None
                 else (),
             )
         case "mcp_call" | "mcp_tool_call":
-            error = item.get("error")
+            error, output = item.get("error"), _optional(item, "output")
+            if isinstance(error, str) and error:
+                error = {"message": error}
+            over = output is not None or isinstance(error, Mapping)
             return McpCallItem(
                 item_id=item_id,
                 server_label=text_of(item, "server_label"),
                 name=text_of(item, "name"),
                 arguments=text_of(item, "arguments"),
-                output=text_of(item, "output") or None,
+                output=output,
                 error=copied(error) if isinstance(error, Mapping) else None,
-                status=status,
+                status="completed" if over else "in_progress",  # it has none of its own
                 approval_request_id=text_of(item, "approval_request_id") or None,
             )
         case "mcp_approval_request":

@@ -48,8 +48,6 @@ class Parts:
         """Let go of timers and threads."""
         self.tool_calls.close()
         self.metrics.close()
-        if self.hold_back is not None:
-            self.hold_back.close()
         if self.budget is not None:
             self.budget.close()
 
@@ -73,7 +71,7 @@ def assemble(
     metrics = Metrics(shared.info, stream.tell, shared.transport.playback)
     stream.on_read("audio_start", lambda event: metrics.delivered(event.response_id))
     tool_calls = ToolCalls(shared, turns, ToolRuns(shared, hooks, approvals), Handovers(shared, hand_over))
-    hosted = HostedTools(shared, approvals, current)
+    hosted = HostedTools(shared, approvals, current, turns, tool_calls.settle)
     hold_back = budget = None
     if settings.hold_back_ms is not None:
         released = tracker if isinstance(tracker, ReleaseTracker) else None

@@ -65,35 +65,23 @@ class Conversation:
         self._part: tuple[str, int] = ("", 0)
 
     def handlers(self) -> dict[str, Callable[[Any], None]]:
-        """Return what is to be called for each of the transport's events."""
-        tell = self._tell
-        return {
+        """Return what is to be called for each of the transport's events.
+
+        Those that come often have a method each. The others share one: a method that is held on to costs memory, in
+        every session.
+        """
+        often: dict[str, Callable[[Any], None]] = {
             "*": self._raw,
             "audio": self._audio,
-            "audio_done": self._audio_done,
-            "audio_interrupted": self._audio_interrupted,
             "audio_transcript_delta": self._transcript_delta,
-            "output_text_delta": self._text_delta,
-            "input_audio_transcription_delta": self._input_delta,
-            "input_audio_transcription_completed": self._input_transcript,
-            "input_audio_timeout_triggered": self._timeout,
-            "item_update": self._item_update,
-            "item_deleted": self._item_deleted,
-            "turn_started": self._turn_started,
-            "turn_done": self._turn_done,
-            "function_call": self._tool_calls.call,
-            "usage_update": self._usage,
-            "error": self._error,
-            "speech_stopped": self._speech_stopped,
-            "mcp_tools_listed": self._hosted.listed,
-            "mcp_approval_request": self._hosted.approval_requested,
-            "speech_started": tell,
-            "input_audio_transcription_failed": tell,
-            "dtmf_received": tell,
-            "rate_limits_updated": tell,
-            "mcp_tool_call_completed": self._hosted.completed,
-            "mcp_failed": tell,
         }
+        return dict.fromkeys(_RARE, self._rare) | often
+
+    def _rare(self, event: Any) -> None:
+        _RARE[event.type](self, event)
+
+    def _pass_on(self, event: Any) -> None:
+        self._tell(event)
 
     # Audio
 
@@ -226,7 +214,20 @@ class Conversation:
         self._guardrails.ended(event.response_id)
         self._hooks.response_ended(turn.owner, event, text)
         self._metrics.done(event)
+        self._hosted.turn_done(turn, event)
         self._tool_calls.turn_done(turn)
+
+    def _function_call(self, event: ev.FunctionCall) -> None:
+        self._tool_calls.call(event)
+
+    def _mcp_tools_listed(self, event: ev.McpToolsListed) -> None:
+        self._hosted.listed(event)
+
+    def _mcp_approval_request(self, event: ev.McpApprovalRequest) -> None:
+        self._hosted.approval_requested(event)
+
+    def _mcp_tool_call_completed(self, event: ev.McpToolCallCompleted) -> None:
+        self._hosted.completed(event)
 
     def _usage(self, event: ev.UsageUpdate) -> None:
         context = self._shared.context
@@ -244,3 +245,30 @@ def _last_text(output: tuple[RealtimeItem, ...]) -> str:
         if isinstance(item, AssistantMessageItem) and item.text:
             return item.text
     return ""
+
+
+_RARE: Mapping[str, Callable[[Conversation, Any], None]] = {
+    "audio_done": Conversation._audio_done,
+    "audio_interrupted": Conversation._audio_interrupted,
+    "output_text_delta": Conversation._text_delta,
+    "input_audio_transcription_delta": Conversation._input_delta,
+    "input_audio_transcription_completed": Conversation._input_transcript,
+    "input_audio_timeout_triggered": Conversation._timeout,
+    "item_update": Conversation._item_update,
+    "item_deleted": Conversation._item_deleted,
+    "turn_started": Conversation._turn_started,
+    "turn_done": Conversation._turn_done,
+    "function_call": Conversation._function_call,
+    "usage_update": Conversation._usage,
+    "error": Conversation._error,
+    "speech_stopped": Conversation._speech_stopped,
+    "mcp_tools_listed": Conversation._mcp_tools_listed,
+    "mcp_approval_request": Conversation._mcp_approval_request,
+    "mcp_tool_call_completed": Conversation._mcp_tool_call_completed,
+    "speech_started": Conversation._pass_on,
+    "input_audio_transcription_failed": Conversation._pass_on,
+    "dtmf_received": Conversation._pass_on,
+    "rate_limits_updated": Conversation._pass_on,
+    "mcp_failed": Conversation._pass_on,
+}
+"""What is done about each of the transport's other events."""

@@ -18,7 +18,7 @@ from jackfield.audio.ledger import PlaybackLedger
 from jackfield.audio.tracker import RealtimePlaybackTracker
 from jackfield.transport.events import Audio
 
-from .events import RealtimeAudio
+from .events import RealtimeAudio, RealtimeAudioStart
 from .output_guardrails import OutputGuardrails
 
 __all__ = ["HoldBack", "ReleaseTracker"]
@@ -95,9 +95,12 @@ class HoldBack:
         self._let_go()
 
     def close(self) -> None:
-        """Stop waiting: nothing of it is told any more."""
-        self._held.clear()
+        """Stop waiting: audio is told no more, and what came behind it is told now."""
+        held, self._held = self._held, deque()
         self._arm()
+        for waiting in held:
+            if not _is_audio(waiting.event):
+                self._tell(waiting.event, waiting.size)
 
     def _let_go(self) -> None:
         now = asyncio.get_running_loop().time()
@@ -114,9 +117,7 @@ class HoldBack:
 
     def drop(self, response_id: str) -> None:
         """A response was stopped: its audio that waits is never heard. What else waits keeps its turn."""
-        self._held = deque(
-            held for held in self._held if held.response_id != response_id or not isinstance(held.event, RealtimeAudio)
-        )
+        self._held = deque(held for held in self._held if held.response_id != response_id or not _is_audio(held.event))
 
     def _release(self, event: Any, size: int) -> None:
         if self._tracker is not None and isinstance(event, RealtimeAudio):
@@ -130,3 +131,7 @@ class HoldBack:
             self._timer = None
         if self._held:
             self._timer = asyncio.get_running_loop().call_at(self._held[0].deadline, self._let_go)
+
+
+def _is_audio(event: Any) -> bool:
+    return isinstance(event, RealtimeAudio | RealtimeAudioStart)

@@ -1,29 +1,29 @@
 """Hosted MCP in a session: which tools there are, who approves a call, and what became of it.
 
 The far end calls the tools by itself. It doesn't go on by itself with what they brought: an answer is asked for, unless
-the run's settings say otherwise.
+the run's settings say otherwise. There is one for all calls of a response, ours as well, once the last of them ended:
+also those that wait for approval.
 """
 
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from jackfield.errors import ListenerError, TransportError, redact
 from jackfield.hosted_mcp import HostedMCPTool
 from jackfield.invoke import call_inline, is_being_cancelled
-from jackfield.transport.events import McpApprovalRequest, McpToolCallCompleted, McpToolsListed
+from jackfield.transport.events import McpApprovalRequest, McpToolCallCompleted, McpToolsListed, TurnDone
+from jackfield.transport.items import McpApprovalRequestItem, McpCallItem, RealtimeItem
 
 from .approvals import Approvals, Decision
 from .events import RealtimeError, RealtimeMcpToolsChanged, RealtimeToolApprovalRequired
 from .settings import PreparedAgent
 from .shared import Shared
+from .turns import Turn, Turns
 
 __all__ = ["HostedTools"]
-
-logger = logging.getLogger("jackfield.session")
 
 _REMEMBERED = 256
 
@@ -31,10 +31,22 @@ _REMEMBERED = 256
 class HostedTools:
     """The hosted MCP servers of one session."""
 
-    def __init__(self, shared: Shared, approvals: Approvals, current: Callable[[], PreparedAgent]) -> None:
+    def __init__(
+        self,
+        shared: Shared,
+        approvals: Approvals,
+        current: Callable[[], PreparedAgent],
+        turns: Turns,
+        settle: Callable[[Turn], None],
+    ) -> None:
         self._shared = shared
         self._approvals = approvals
         self._current = current
+        self._turns = turns
+        self._settle = settle
+        self._waiting: dict[str, Turn] = {}
+        """Calls that were not over when their responses were."""
+        self._ended: dict[str, None] = {}
         self._listed: dict[str, tuple[Mapping[str, Any], ...]] = {}
         self._asked: dict[str, None] = {}
         self._told: list[tuple[str, str]] = []
@@ -46,7 +58,7 @@ class HostedTools:
             {**tool, "server_label": server.server_label}
             for server in self._current().hosted
             for tool in self._listed.get(server.server_label, ())
-            if server.allows(str(tool.get("name")))
+            if server.allows(tool)
         )
 
     def listed(self, event: McpToolsListed) -> None:
@@ -68,14 +80,56 @@ class HostedTools:
     def completed(self, event: McpToolCallCompleted) -> None:
         """A call ended."""
         self._shared.stream.tell(event)
-        if self._shared.settings.respond_to_mcp_calls:
-            self._shared.scope.spawn(self._request_response(), name="request_response")
+        if not self._over(_key(event.item)):
+            self._ask_for_answer()
 
-    async def _request_response(self) -> None:
-        try:
-            await self._shared.transport.request_response()
-        except TransportError as error:
-            logger.debug("the answer to a hosted call could not be asked for: %s", error)
+    def turn_done(self, turn: Turn, event: TurnDone) -> None:
+        """A response ended. What was cancelled isn't answered: whoever interrupts says what comes next."""
+        settings = self._shared.settings
+        if event.status == "cancelled" or not settings.respond_to_mcp_calls:
+            return
+        if settings.join == "call":
+            if turn.hosted_calls:
+                self._ask_for_answer()
+            return
+        turn.answer = turn.answer or turn.hosted_calls
+        if event.status != "completed":
+            return  # calls of it may have been cut short, and never end
+        open_calls = {_key(item) for item in event.output if _is_open(item)}
+        for key in open_calls - self._ended.keys():
+            turn.open_calls += 1
+            self._waiting[key] = turn
+        while len(self._waiting) > _REMEMBERED:
+            self._let_go(next(iter(self._waiting)))
+
+    def _over(self, key: str) -> bool:
+        """Note that a call ended; return whether its answer is taken care of."""
+        if not self._shared.settings.respond_to_mcp_calls or key in self._ended:
+            return True
+        self._ended[key] = None
+        while len(self._ended) > _REMEMBERED:
+            del self._ended[next(iter(self._ended))]
+        if key in self._waiting:
+            self._waiting[key].answer = True
+            self._let_go(key)
+            return True
+        turn = self._turns.active
+        if turn is not None:
+            turn.hosted_calls = True
+        return turn is not None
+
+    def _rejected(self, key: str) -> None:
+        """Note that a call won't be made: whether its item tells so is the far end's affair."""
+        if key in self._waiting or self._turns.active is not None:
+            self._over(key)
+
+    def _let_go(self, key: str) -> None:
+        turn = self._waiting.pop(key)
+        turn.open_calls -= 1
+        self._settle(turn)
+
+    def _ask_for_answer(self) -> None:
+        self._shared.scope.spawn(self._shared.request_response(), name="request_response")
 
     def approval_requested(self, request: McpApprovalRequest) -> None:
         """The far end asks whether it may make a call."""
@@ -103,6 +157,8 @@ class HostedTools:
                 self._shared.stream.tell(RealtimeError(error, self._shared.info))
                 decision = None  # it can be decided again
             else:
+                if not decision.approved:
+                    self._rejected(request.item_id)
                 return
 
     async def _by_function(self, server: HostedMCPTool | None, request: McpApprovalRequest) -> Decision | None:
@@ -129,3 +185,12 @@ class HostedTools:
                 owner.agent, server, request.item_id, request.arguments, self._shared.info, request.name
             )
         )
+
+
+def _key(item: RealtimeItem) -> str:
+    """What a call goes by: the request for its approval, or its own item. Its item may come before or after that."""
+    return (isinstance(item, McpCallItem) and item.approval_request_id) or item.item_id
+
+
+def _is_open(item: RealtimeItem) -> bool:
+    return isinstance(item, McpApprovalRequestItem) or (isinstance(item, McpCallItem) and item.status == "in_progress")

@@ -172,7 +172,9 @@ class OutputGuardrails:
             if message and self._turns.newest == response_id:  # a newer response is about something else
                 role = shared.settings.feedback_role
                 content = [{"type": "input_text", "text": message}]
-                await shared.transport.send_message({"type": "message", "role": role, "content": content})
+                await shared.transport.send_message(
+                    {"type": "message", "role": role, "content": content}, trigger_response=not shared.ending
+                )
         except TransportError as error:
             shared.stream.tell(RealtimeError(error, shared.info))
 

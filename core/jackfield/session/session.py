@@ -16,17 +16,9 @@ from typing import Any, Literal, Self
 from jackfield.agent import RealtimeAgent
 from jackfield.audio.tracker import RealtimePlaybackTracker
 from jackfield.budget import Budget
-from jackfield.config import check_model_config
-from jackfield.errors import (
-    ConfigurationError,
-    JackfieldError,
-    NotConnectedError,
-    SessionStateError,
-    ToolError,
-    UnsupportedByTransportError,
-)
+from jackfield.errors import JackfieldError, NotConnectedError, SessionStateError, ToolError
 from jackfield.hooks import RealtimeRunHooks
-from jackfield.observers import SessionObserver, installed_observers
+from jackfield.observers import SessionObserver, watch
 from jackfield.run_context import RunContextWrapper
 from jackfield.task_scope import TaskScope
 from jackfield.transport import events as ev
@@ -38,6 +30,7 @@ from jackfield.transport.registry import create_transport
 from . import events as se
 from .approvals import Decision
 from .assembly import Parts, assemble
+from .checks import check_agent_fits, check_arguments, check_takeover, check_transport_fits
 from .edits import items_of
 from .farewell import say_farewell
 from .handovers import EditedHistory
@@ -95,26 +88,14 @@ class RealtimeSession:
         hooks: RealtimeRunHooks[Any] | None = None,
         observers: Iterable[SessionObserver] | None = None,
     ) -> None:
-        if not isinstance(agent, RealtimeAgent):
-            raise ConfigurationError(f"a session starts with a RealtimeAgent, not with {type(agent).__name__}")
-        if hooks is not None and not isinstance(hooks, RealtimeRunHooks):
-            raise ConfigurationError(
-                f"the hooks of a run are RealtimeRunHooks, not {type(hooks).__name__}; an agent has its own (hooks=)"
-            )
-        if not isinstance(transport, str | RealtimeTransportLayer):
-            raise ConfigurationError(
-                f"transport is a transport's name, or a transport (see jackfield.transport), not {transport!r:.80}"
-            )
-        if model is not None and (not isinstance(model, str) or not model):
-            raise ConfigurationError(f"model is a model's name, such as 'gpt-realtime', not {model!r:.80}")
         dialling = {"api_key": api_key, "url": url, "headers": headers, "call_id": call_id}
-        check_model_config({**dialling, "playback_tracker": playback_tracker})
+        check_arguments(agent, transport, model, hooks, {**dialling, "playback_tracker": playback_tracker})
         self._run = RunSettings.of(config)
         self._settings = ModelSettings.of((config or {}).get("model_settings"), initial_model_settings)
         self._resumed = state if state is None or isinstance(state, SessionState) else SessionState.from_dict(state)
         self._agent = agent if self._resumed is None else find_agent(agent, self._resumed.agent)
         self._transport = create_transport(transport) if isinstance(transport, str) else transport
-        self._check_capabilities()
+        check_transport_fits(self._transport, self._run, self._resumed)
         if self._run.hold_back_ms is not None and playback_tracker is None:
             playback_tracker = ReleaseTracker()
         self._options = ConnectOptions(
@@ -157,7 +138,6 @@ class RealtimeSession:
             tracker=playback_tracker,
             finish=self._finish_politely,
         )
-        self._handlers = self._parts.conversation.handlers()
 
     @property
     def id(self) -> str:
@@ -226,16 +206,17 @@ class RealtimeSession:
         self._state = "open"
         connected = False
         try:
-            self._observe()
+            watch(self, self._observers)
             self._prepared = await prepare_agent(
                 self._agent, self._context, settings=self._settings, guardrails=self._run.output_guardrails
             )
+            check_agent_fits(self._transport, self._prepared)
             joins_call = self._options.call_id is not None
             traces = not self._run.tracing_disabled
             config = initial_config(self._prepared, self._settings, joins_call=joins_call, traces=traces)
             if self._state != "open":
                 raise SessionStateError("close() was called while the session was entered")
-            for kind, handler in self._handlers.items():
+            for kind, handler in self._parts.conversation.handlers().items():
                 self._transport.on(kind, handler)
             self._transport.on("connection_change", self._on_connection_change)
             self._shared.stream.tell_history()
@@ -275,7 +256,9 @@ class RealtimeSession:
         """Take no more of the conversation. How the connection ends is still told."""
         self._state = "closed"
         self._shared.scope.close()
-        for kind, handler in self._handlers.items():
+        if self._parts.hold_back is not None:
+            self._parts.hold_back.close()  # before its judges are cancelled: that must not let anything go
+        for kind, handler in self._parts.conversation.handlers().items():
             self._transport.off(kind, handler)
 
     async def _finish(self) -> None:
@@ -381,26 +364,6 @@ class RealtimeSession:
 
     # Inside
 
-    def _check_capabilities(self) -> None:
-        capabilities = self._transport.capabilities
-        if self._run.hold_back_ms is not None and (capabilities.playback != "client" or not capabilities.audio_out):
-            raise ConfigurationError(
-                f"hold_back_ms needs a transport whose audio the application plays; {self._transport.name} plays it at"
-                " the far end"
-            )
-        if self._resumed is not None and self._resumed.history and not capabilities.history:
-            raise ConfigurationError(
-                f"the {self._transport.name} transport can't be told an earlier conversation (state=)"
-            )
-
-    def _observe(self) -> None:
-        observers = installed_observers() if self._observers is None else self._observers
-        for observe in observers:
-            try:
-                observe(self)
-            except Exception:  # an observer must not keep a session from working
-                logger.exception("a session observer failed", extra=self._shared.log())
-
     def _take_up(self, state: SessionState) -> list[RealtimeItem]:
         """Take up what the model can be told of a conversation that was left; return that, as it is told."""
         seeds = seed_items(state.history)
@@ -414,6 +377,8 @@ class RealtimeSession:
     def _on_connection_change(self, event: ev.ConnectionChange) -> None:
         if event.status == "disconnected":
             self._parts.metrics.close()
+            if self._parts.hold_back is not None:
+                self._parts.hold_back.close()
         self._shared.stream.tell(event)
         if event.status == "disconnected":
             # What was told before is still read; then iterating ends, or raises what ended the conversation.
@@ -439,6 +404,7 @@ class RealtimeSession:
             self._cleanup = asyncio.get_running_loop().create_task(self._finish())
 
     async def _finish_politely(self, budget: Budget) -> None:
+        self._shared.ending = True
         await say_farewell(self, budget)
         await self.close()
 
@@ -449,13 +415,9 @@ class RealtimeSession:
         return self._prepared
 
     async def _take_over(self, agent: RealtimeAgent[Any], edited: EditedHistory | None = None) -> None:
-        if not isinstance(agent, RealtimeAgent):
-            raise ConfigurationError(f"a RealtimeAgent takes over, not {type(agent).__name__}")
+        check_takeover(self._transport, agent)
         prepared = await prepare_agent(agent, self._context, guardrails=self._run.output_guardrails)
-        if not self._transport.capabilities.session_update:
-            raise UnsupportedByTransportError(
-                f"the {self._transport.name} transport can't change a session: no other agent can take over"
-            )
+        check_agent_fits(self._transport, prepared)
         self._takeover = self._takeover or asyncio.Lock()
         async with self._takeover:
             source = self._current()

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from typing import Any
 
-from attrs import frozen
+from attrs import define
 
+from jackfield.errors import TransportError
 from jackfield.run_context import RunContextWrapper
 from jackfield.task_scope import TaskScope
 from jackfield.transport.layer import RealtimeTransportLayer
@@ -17,8 +19,10 @@ from .stream import SessionStream
 
 __all__ = ["Shared"]
 
+logger = logging.getLogger("jackfield.session")
 
-@frozen(eq=False)
+
+@define(eq=False)
 class Shared:
     """One session's transport, context, tasks and stream. Each part holds on to this, and not to the session."""
 
@@ -31,11 +35,22 @@ class Shared:
     stream: SessionStream
     fail: Callable[[Exception], None]
     """End the session because of an error that the application wants raised."""
+    ending: bool = False
+    """Whether the last words are being said: nothing more is asked for."""
 
     @property
     def over(self) -> bool:
         """Whether the conversation has ended, by whomever: what still comes of it is nobody's."""
         return self.scope.closed or self.transport.status == "disconnected"
+
+    async def request_response(self) -> None:
+        """Ask for an answer to what has entered the conversation."""
+        if self.ending or self.over:
+            return
+        try:
+            await self.transport.request_response()
+        except TransportError as error:
+            logger.debug("an answer could not be asked for: %s", error)
 
     def log(self, **more: Any) -> dict[str, Any]:
         """Return the `extra` of a log record: which session it is about, and what else is known."""

@@ -15,7 +15,7 @@ from typing import Literal
 
 from attrs import define
 
-from jackfield.errors import JackfieldError, NotConnectedError, ToolError, TransportError
+from jackfield.errors import JackfieldError, NotConnectedError, ToolError
 from jackfield.invoke import use_executor
 from jackfield.tools import tool_output_text
 from jackfield.transport.events import FunctionCall
@@ -58,7 +58,7 @@ class ToolCalls:
     def turn_done(self, turn: Turn) -> None:
         """Note that a response ended: no more calls of it will come."""
         turn.done = True
-        self._settle(turn)
+        self.settle(turn)
 
     def call(self, call: FunctionCall) -> None:
         """Run a call, on a task of its own. One that was told before is not run again."""
@@ -83,6 +83,15 @@ class ToolCalls:
         waited_for = not (tool is not None and tool.background)
         turn.open_calls += waited_for
         self._shared.scope.spawn(self._run(call, call_id, known, turn, waited_for), name=f"tool {call.name}")
+
+    def settle(self, turn: Turn) -> None:
+        """Ask for the answer to a response's calls, once all that belongs to it is over."""
+        if not turn.done or turn.open_calls:
+            return
+        self._turns.forget(turn)
+        if turn.answer:
+            turn.answer = False
+            self._shared.scope.spawn(self._shared.request_response(), name="request_response")
 
     def close(self) -> None:
         """Let go of the threads. What still runs on one finishes there, unheard."""
@@ -112,9 +121,9 @@ class ToolCalls:
             turn.open_calls -= waited_for
             at_once = not waited_for or self._shared.settings.join == "call" or not turn.response_id
             if respond and at_once:
-                await self._request_response()
+                await self._shared.request_response()
             turn.answer = turn.answer or (respond and not at_once)
-            self._settle(turn)
+            self.settle(turn)
 
     async def _answer(self, call: FunctionCall, call_id: str, turn: Turn) -> Answer:
         owner = turn.owner
@@ -151,20 +160,6 @@ class ToolCalls:
     def _tell_error(self, error: Exception) -> None:
         told = error if isinstance(error, JackfieldError) else ToolError(str(error) or type(error).__name__)
         self._shared.stream.tell(RealtimeError(told, self._shared.info))
-
-    def _settle(self, turn: Turn) -> None:
-        if not turn.done or turn.open_calls:
-            return
-        self._turns.forget(turn)
-        if turn.answer:
-            turn.answer = False
-            self._shared.scope.spawn(self._request_response(), name="request_response")
-
-    async def _request_response(self) -> None:
-        try:
-            await self._shared.transport.request_response()
-        except TransportError as error:
-            logger.debug("the answer to the tools' outputs could not be asked for: %s", error)
 
     def _forget_old_calls(self) -> None:
         while len(self._calls) > _REMEMBERED_CALLS:

@@ -12,6 +12,7 @@ import json
 import logging
 from collections.abc import Coroutine
 from contextlib import AbstractAsyncContextManager
+from functools import cached_property
 from typing import Any, Literal
 
 from attrs import frozen
@@ -75,9 +76,6 @@ class ToolRuns:
         self._shared = shared
         self._hooks = hooks
         self._approvals = approvals
-        settings = shared.settings
-        # In the order of the calls, where they are not to run beside each other.
-        self._places = asyncio.Semaphore(settings.max_concurrency if settings.async_tool_calls else 1)
 
     async def run(self, tool: FunctionTool, call: FunctionCall, call_id: str, agent: RealtimeAgent) -> Answer:
         """Run a call; return its answer, whatever happens. Only the end of the session cancels it."""
@@ -90,6 +88,12 @@ class ToolRuns:
             response_id=call.response_id,
         )
         return await self._answered(tool, context, self._run(tool, call, context, agent))
+
+    @cached_property
+    def _places(self) -> asyncio.Semaphore:
+        """How many may run beside each other; who waits gets a place in the order of the calls."""
+        settings = self._shared.settings
+        return asyncio.Semaphore(settings.max_concurrency if settings.async_tool_calls else 1)
 
     def in_turn(self) -> AbstractAsyncContextManager[Any]:
         """Return what keeps calls in their order, where they are not to run beside each other."""

@@ -24,6 +24,8 @@ class Turn:
     answer: bool = False
     """Whether the model is to go on once all calls are answered."""
     done: bool = False
+    hosted_calls: bool = False
+    """Whether a hosted call of it ended: what it brought is to be answered when the response has ended."""
     handed_over: bool = False
     """Whether a handoff of this response was taken: a second one comes too late."""
 
@@ -44,6 +46,12 @@ class Turns:
         if in_conversation:
             self.newest = response_id
         return self.of(response_id)
+
+    @property
+    def active(self) -> Turn | None:
+        """The conversation's response that has not ended yet."""
+        turn = self._turns.get(self.newest)
+        return None if turn is None or turn.done else turn
 
     def of(self, response_id: str) -> Turn:
         """Return a response; one that isn't known belongs to the agent that has the conversation now."""

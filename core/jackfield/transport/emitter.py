@@ -31,7 +31,7 @@ logger = logging.getLogger("jackfield.transport")
 class _Entry:
     listener: Listener
     once: bool
-    pending: deque[Coroutine[Any, Any, object]] | None = None
+    pending: deque[tuple[str, Coroutine[Any, Any, object]]] | None = None
     runner: asyncio.Task[None] | None = None
 
 
@@ -59,12 +59,17 @@ class Emitter:
         self._on_failure = on_failure or (lambda failure: self.emit(Error(failure)))
         # Copied on every change, so that emitting needs neither a copy nor a lock.
         self._entries: dict[str, tuple[_Entry, ...]] = {}
+        self._latest: _Entry | None = None
         self._queues: tuple[EventQueue[TransportEvent], ...] = ()
         self._runners: set[asyncio.Task[None]] = set()
 
     def on(self, type: str, listener: Listener) -> Listener:  # noqa: A002
         """Call `listener` with each event of `type`; return `listener`."""
-        self._entries[type] = (*self._entries.get(type, ()), _Entry(listener, once=False))
+        entries = self._entries.get(type, ())
+        entry = self._latest
+        if entry is None or entry.listener != listener or entry in entries:
+            entry = self._latest = _Entry(listener, once=False)  # else one for all that a listener listens to
+        self._entries[type] = (*entries, entry)
         return listener
 
     def once(self, type: str, listener: Listener) -> Listener:  # noqa: A002
@@ -137,17 +142,18 @@ class Emitter:
     def _schedule(self, kind: str, entry: _Entry, awaitable: Awaitable[object]) -> None:
         if entry.pending is None:
             entry.pending = deque()
-        entry.pending.append(_as_coroutine(awaitable))
+        entry.pending.append((kind, _as_coroutine(awaitable)))
         if entry.runner is None:
-            entry.runner = asyncio.get_running_loop().create_task(self._run(kind, entry, entry.pending))
+            entry.runner = asyncio.get_running_loop().create_task(self._run(entry, entry.pending))
             self._runners.add(entry.runner)
             entry.runner.add_done_callback(self._runners.discard)
 
-    async def _run(self, kind: str, entry: _Entry, pending: deque[Coroutine[Any, Any, object]]) -> None:
+    async def _run(self, entry: _Entry, pending: deque[tuple[str, Coroutine[Any, Any, object]]]) -> None:
         try:
             while pending:
+                kind, coroutine = pending.popleft()
                 try:
-                    await pending.popleft()
+                    await coroutine
                 except asyncio.CancelledError as error:
                     runner = asyncio.current_task()
                     if runner is None or runner.cancelling():
@@ -158,7 +164,7 @@ class Emitter:
         finally:
             entry.runner = None
             while pending:
-                pending.popleft().close()
+                pending.popleft()[1].close()
 
     def _report(self, kind: str, error: BaseException) -> None:
         failure = ListenerError(

@@ -12,7 +12,7 @@ import logging
 import socket
 import sys
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from picows import (
     WSCloseCode,
@@ -103,6 +103,7 @@ class _Connection(WSListener):
         self._messages: deque[bytes] = deque()
         self._paused = False
         self._reader: asyncio.Future[None] | None = None
+        self._take: Callable[[bytes | str], bool] | None = None
         self._parts: list[bytes] = []
         self._parts_size = 0
         self._writable = asyncio.Event()
@@ -138,6 +139,15 @@ class _Connection(WSListener):
             self._paused = False
             self._transport.underlying_transport.resume_reading()
         return message
+
+    def deliver(self, take: Callable[[bytes | str], bool]) -> None:
+        self._take = take
+
+    def send_now(self, frame: bytes) -> bool:
+        if self._ended is not None or self._closing or not self._writable.is_set():
+            return False
+        self._transport.send(_TEXT, frame)
+        return True
 
     async def close(self) -> None:
         self._closing = True
@@ -210,6 +220,8 @@ class _Connection(WSListener):
         self._transport.disconnect()
 
     def _put(self, message: bytes) -> None:
+        if self._take is not None and not self._messages and self._take(message):
+            return
         self._messages.append(message)
         if len(self._messages) >= _MANY_MESSAGES and not self._paused:
             # What isn't read stays with the far end: neither memory nor whoever shares the loop is to suffer.

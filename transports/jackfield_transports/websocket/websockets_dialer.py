@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
+from websockets.frames import Frame, Opcode
+from websockets.protocol import Event, State
 
 from jackfield.openai import WireConnection
 from jackfield.transport import RemoteClosedError
@@ -42,6 +44,7 @@ class WebsocketsDialer:
         try:
             socket = await _Opening(
                 address.url,
+                create_connection=_Socket,
                 additional_headers=dict(address.headers),
                 user_agent_header=user_agent(),
                 compression=options.compression,
@@ -70,11 +73,45 @@ class _Opening(connect):
         return exc  # the library would carry the headers along, and api-key is one that it doesn't know for a secret
 
 
+class _Socket(ClientConnection):
+    """Hands whole messages on where they are read, and writes without waiting where there is nothing to wait for.
+
+    The library's queue and its reader cost each message a turn of the event loop. Where the library isn't as we know it
+    nothing is handed on or written here, and its own ways are taken.
+    """
+
+    _take: Callable[[bytes | str], bool] | None = None
+
+    def hand_on(self, take: Callable[[bytes | str], bool]) -> None:
+        if hasattr(self.recv_messages, "frames"):
+            self._take = take
+
+    def process_event(self, event: Event) -> None:
+        if (
+            self._take is not None
+            and isinstance(event, Frame)
+            and event.opcode is Opcode.TEXT
+            and event.fin
+            and not self.recv_messages.frames  # what came before, or in fragments, goes first
+            and self._take(bytes(event.data))
+        ):
+            return
+        super().process_event(event)
+
+    def send_text_now(self, frame: bytes) -> bool:
+        if self.protocol.state is not State.OPEN or getattr(self, "paused", True) or not hasattr(self, "send_data"):
+            return False
+        self.protocol.send_text(frame)
+        self.send_data()
+        return True
+
+
 class _Connection:
     """`WireConnection` of the `websockets` library."""
 
     def __init__(self, socket: ClientConnection, secrets: Sequence[str], options: SocketOptions) -> None:
         self.secrets = secrets
+        assert isinstance(socket, _Socket)
         self._socket = socket
         self._options = options
 
@@ -91,6 +128,12 @@ class _Connection:
             return await self._socket.recv(decode=False)
         except ConnectionClosed as error:
             raise self._closed(error) from None
+
+    def deliver(self, take: Callable[[bytes | str], bool]) -> None:
+        self._socket.hand_on(take)
+
+    def send_now(self, frame: bytes) -> bool:
+        return self._socket.send_text_now(frame)
 
     async def close(self) -> None:
         try:

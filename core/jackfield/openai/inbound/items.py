@@ -8,6 +8,7 @@ from __future__ import annotations
 from attrs import evolve
 
 from jackfield.errors import ProtocolError
+from jackfield.openai.bounded import remember
 from jackfield.openai.state import ConnectionState
 from jackfield.openai.wire_items import item_from_wire, text_of
 from jackfield.transport import events as ev
@@ -102,14 +103,16 @@ def _conversation_item(state: ConnectionState, message: Message, status: ItemSta
     if wire_item.get("type") == "function_call_output":
         return _call_output(state, wire_item)
     if wire_item.get("type") == "mcp_approval_response":
-        state.remember_follower(text_of(wire_item, "id"), text_of(wire_item, "approval_request_id"))
-        return NOTHING
+        return _approval(state, wire_item)
     item = item_from_wire(wire_item, status)
     if item is None:
         return NOTHING
     if isinstance(item, RealtimeToolCallItem):
         known = state.calls.get(item.call_id)
         item = known if known is not None else evolve(item, status="in_progress")
+    if isinstance(item, McpApprovalRequestItem):
+        item = state.approval_requests.get(item.item_id, item)
+        remember(state.approval_requests, item.item_id, item)
     return (ev.ItemUpdate(item=item, after=after),)
 
 
@@ -125,6 +128,18 @@ def _mcp(event: ev.TransportEvent) -> list[ev.TransportEvent]:
         case McpCallItem() as item if item.output is not None or item.error is not None:
             return [ev.McpToolCallCompleted(item)]
     return []
+
+
+def _approval(state: ConnectionState, wire_item: Message) -> Events:
+    """The answer to an approval request, ours or another writer's: it belongs to the request's item."""
+    request_id, approved = text_of(wire_item, "approval_request_id"), wire_item.get("approve")
+    state.remember_follower(text_of(wire_item, "id"), request_id)
+    request = state.approval_requests.get(request_id)
+    if request is None or not isinstance(approved, bool) or request.approved is approved:
+        return NOTHING
+    request = evolve(request, approved=approved)
+    remember(state.approval_requests, request_id, request)
+    return (ev.ItemUpdate(item=request),)
 
 
 def _call_output(state: ConnectionState, wire_item: Message) -> Events:

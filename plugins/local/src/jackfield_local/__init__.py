@@ -11,12 +11,26 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from jackfield_local.clock import CLOCK_URL
     from jackfield_local.connection import Connection, ConnectionEndedError
     from jackfield_local.faults import Fault, FaultError, Faults
-    from jackfield_local.interfaces import Call, Recognizer, Reply, Responder, ResponseContext, Say, Synthesizer
+    from jackfield_local.interfaces import (
+        Call,
+        HostedServer,
+        HostedTool,
+        PreparingRecognizer,
+        Recognizer,
+        Reply,
+        Responder,
+        ResponseContext,
+        Say,
+        Synthesizer,
+    )
+    from jackfield_local.mcp import FunctionServer, McpError, McpHttpError, McpProtocolError, McpToolExecutionError
     from jackfield_local.server import DEFAULT_PACE, LocalServer, LocalServerError, serve_in_thread
 
 __all__ = [
+    "CLOCK_URL",
     "DEFAULT_PACE",
     "Call",
     "Connection",
@@ -24,8 +38,16 @@ __all__ = [
     "Fault",
     "FaultError",
     "Faults",
+    "FunctionServer",
+    "HostedServer",
+    "HostedTool",
     "LocalServer",
     "LocalServerError",
+    "McpError",
+    "McpHttpError",
+    "McpProtocolError",
+    "McpToolExecutionError",
+    "PreparingRecognizer",
     "Recognizer",
     "Reply",
     "Responder",
@@ -36,9 +58,22 @@ __all__ = [
 ]
 
 _HOMES = {
+    "clock": ("CLOCK_URL",),
     "connection": ("Connection", "ConnectionEndedError"),
     "faults": ("Fault", "FaultError", "Faults"),
-    "interfaces": ("Call", "Recognizer", "Reply", "Responder", "ResponseContext", "Say", "Synthesizer"),
+    "interfaces": (
+        "Call",
+        "HostedServer",
+        "HostedTool",
+        "PreparingRecognizer",
+        "Recognizer",
+        "Reply",
+        "Responder",
+        "ResponseContext",
+        "Say",
+        "Synthesizer",
+    ),
+    "mcp": ("FunctionServer", "McpError", "McpHttpError", "McpProtocolError", "McpToolExecutionError"),
     "server": ("DEFAULT_PACE", "LocalServer", "LocalServerError", "serve_in_thread"),
 }
 

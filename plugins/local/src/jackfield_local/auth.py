@@ -28,7 +28,7 @@ class ClientSecret:
 
     value: str = field(repr=False)
     expires_at: int
-    session: Mapping[str, Any]
+    session: Mapping[str, Any] = field(repr=False)
 
 
 class Keyring:

@@ -20,13 +20,14 @@ _NAMES: Final = {
     "conversation.item.added": "conversation.item.created",
 }
 _UNKNOWN: Final = {"conversation.item.done", "input_audio_buffer.timeout_triggered"}
+_HOSTED: Final = ("mcp_", "response.mcp_")
 _CONTENT: Final = {"output_text": "text", "output_audio": "audio"}
 _FORMATS: Final = {"audio/pcm": "pcm16", "audio/pcmu": "g711_ulaw", "audio/pcma": "g711_alaw"}
 
 
 def to_beta(event: dict[str, Any]) -> Iterable[dict[str, Any]]:
     """Return the events that the beta API had for one of the GA API: one, or none."""
-    if event["type"] in _UNKNOWN:
+    if event["type"] in _UNKNOWN or event["type"].startswith(_HOSTED):
         return []
     changed = {**event, "type": _NAMES.get(event["type"], event["type"])}
     if "item" in event:

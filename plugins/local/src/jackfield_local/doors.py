@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Collection, Mapping
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from attrs import frozen
 from starlette.responses import JSONResponse
@@ -67,6 +67,7 @@ class Doors:
         models: Collection[str] | None,
         deployments: Collection[str] | None,
         session_seconds: float,
+        mcp_follow_up: Literal["server", "client"],
         record: bool,
     ) -> None:
         self._keyring = keyring
@@ -76,6 +77,7 @@ class Doors:
         self._models = models
         self._deployments = deployments
         self._session_seconds = session_seconds
+        self._mcp_follow_up = mcp_follow_up
         self._record = record
 
     async def realtime(self, websocket: WebSocket) -> None:
@@ -176,7 +178,11 @@ class Doors:
         seconds = min([self._session_seconds, *limits])
         try:
             engine = Engine(
-                kind=admission.kind, model=admission.model, config=admission.config, session_seconds=seconds
+                kind=admission.kind,
+                model=admission.model,
+                config=admission.config,
+                session_seconds=seconds,
+                mcp_follow_up=self._mcp_follow_up,
             )
         except ApiError as error:
             # The configuration of the client secret doesn't suit the model that the connection asks for.

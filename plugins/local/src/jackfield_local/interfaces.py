@@ -1,4 +1,4 @@
-"""What the server's parts know of one another: hearing, thinking and speaking.
+"""What the server's parts know of one another: hearing, thinking, speaking, and hosted tools.
 
 Only protocols and records live here. The server engine calls them; `speech`, `responders` and whatever a test
 brings implement them. Audio between the parts is always 16-bit little-endian mono PCM at 24,000 Hz.
@@ -7,7 +7,7 @@ brings implement them. Audio between the parts is always 16-bit little-endian mo
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from attrs import field, frozen
 
@@ -23,6 +23,15 @@ class Recognizer(Protocol):
 
         `phrases` are utterances that the responder can act on; a recogniser may use them as a grammar.
         """
+        ...
+
+
+@runtime_checkable
+class PreparingRecognizer(Recognizer, Protocol):
+    """A recogniser that is quicker where it knows beforehand what may be said."""
+
+    def prepare(self, phrases: Sequence[str]) -> None:
+        """Get ready for `phrases`. Called on a worker thread when a session was configured: it may block."""
         ...
 
 
@@ -43,10 +52,14 @@ class Say:
 
 @frozen
 class Call:
-    """The assistant calls the function `name` with `arguments` (a JSON object): one function_call item."""
+    """The assistant calls the tool `name` with `arguments` (a JSON object): one function_call or mcp_call item.
+
+    It is a function where the response has one of that name, else a hosted tool; `server_label` says which server's.
+    """
 
     name: str
     arguments: Mapping[str, Any] = field(factory=dict)
+    server_label: str | None = None
 
 
 Reply = Sequence[Say | Call]
@@ -57,8 +70,11 @@ Reply = Sequence[Say | Call]
 class ResponseContext:
     """What a responder may look at: the effective settings of one response and the conversation so far.
 
-    `instructions`, `tools` and `tool_choice` have the wire's GA shapes (protocol: `session` object). `items` are the
-    wire's conversation items in order; user audio carries the recognised text in its `transcript`.
+    `instructions`, `tools` and `tool_choice` have the wire's GA shapes (protocol: `session` object), with one
+    exception: in the place of each `mcp` tool stand the tools that its server has listed so far and the session
+    allows, in the shape of functions: `{"type": "mcp", "server_label", "name", "description", "parameters",
+    "annotations"}`. `items` are the wire's conversation items in order; user audio carries the recognised text in its
+    `transcript`.
     """
 
     instructions: str
@@ -80,4 +96,37 @@ class Responder(Protocol):
 
     async def respond(self, context: ResponseContext) -> Reply:
         """Return the answer to the conversation in `context`."""
+        ...
+
+
+@frozen(eq=False)
+class HostedTool:
+    """A tool of a hosted MCP server, with the fields that MCP's `tools/list` gives it.
+
+    `input_schema` is a JSON schema, of no arguments where none is given; of the `annotations`, `readOnlyHint` decides
+    what `read_only` filters match. Two tools are never equal, so that they may be keys.
+    """
+
+    name: str
+    description: str | None = None
+    input_schema: Mapping[str, Any] = field(factory=lambda: {"type": "object", "properties": {}})
+    annotations: Mapping[str, Any] | None = None
+
+
+@runtime_checkable
+class HostedServer(Protocol):
+    """An MCP server that sessions use as if it were out there: `mcp.FunctionServer` is one made of functions.
+
+    `authorization` and `headers` are those of the session's `mcp` tool. Both methods may raise an `mcp.McpError`, which
+    tells the client what went wrong; any other exception counts as the server's own failure, HTTP status 500.
+    """
+
+    async def list_tools(self, *, authorization: str | None, headers: Mapping[str, str]) -> Sequence[HostedTool]:
+        """Return the server's tools."""
+        ...
+
+    async def call_tool(
+        self, name: str, arguments: Mapping[str, Any], *, authorization: str | None, headers: Mapping[str, str]
+    ) -> str:
+        """Call a tool and return its output."""
         ...

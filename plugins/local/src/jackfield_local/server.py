@@ -7,7 +7,7 @@ import contextlib
 import ipaddress
 import socket
 import threading
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
 from typing import Any, Final, Literal, Self
@@ -17,10 +17,12 @@ import uvicorn
 from jackfield.errors import ConfigurationError, JackfieldError
 from jackfield_local.app import WebSocketProtocol, make_app
 from jackfield_local.auth import Keyring
+from jackfield_local.clock import CLOCK_URL, clock_server
 from jackfield_local.connection import Connection
 from jackfield_local.doors import Doors
 from jackfield_local.faults import Faults
-from jackfield_local.interfaces import Recognizer, Responder, Synthesizer
+from jackfield_local.interfaces import HostedServer, Recognizer, Responder, Synthesizer
+from jackfield_local.mcp_host import McpHost
 from jackfield_local.rest import Secrets
 from jackfield_local.session import Services
 from jackfield_local.tones import PhraseRecognizer, ToneSynthesizer
@@ -52,6 +54,12 @@ class LocalServer:
     empty. `port` 0 picks a free one. `pace` is the speed of audio in multiples of realtime, 0 as fast as possible.
     `session_seconds` is how long a session lasts. `models` and `deployments` restrict the names that exist. `record`
     off keeps no `connections`, for servers that run long. A `host` that others can reach needs `allow_remote`.
+
+    `mcp_servers` are the hosted MCP servers that sessions may use, by `server_label`, `server_url` or `connector_id`;
+    `clock.CLOCK_URL` leads to one that is always there. When a response's hosted calls are over, the answer waits for a
+    `response.create`, as it does with the API; with `mcp_follow_up` "server" the server begins it of its own accord.
+
+    Raises `ConfigurationError` for what can't be.
     """
 
     def __init__(
@@ -68,6 +76,8 @@ class LocalServer:
         session_seconds: float = 3600.0,
         models: Collection[str] | None = None,
         deployments: Collection[str] | None = None,
+        mcp_servers: Mapping[str, HostedServer] | None = None,
+        mcp_follow_up: Literal["server", "client"] = "client",
         record: bool = True,
     ) -> None:
         if not allow_remote and not _is_loopback(host):
@@ -79,6 +89,14 @@ class LocalServer:
             raise ConfigurationError("The API key is empty. Give one, or none to accept any key.")
         if pace < 0 or session_seconds <= 0:
             raise ConfigurationError("pace must be 0 or more, and session_seconds more than 0.")
+        if mcp_follow_up not in ("server", "client"):
+            raise ConfigurationError(f"mcp_follow_up is {mcp_follow_up!r}. It is 'server' or 'client'.")
+        for name, hosted in (mcp_servers or {}).items():
+            if not isinstance(hosted, HostedServer):
+                raise ConfigurationError(
+                    f"MCP server {name!r} is {hosted!r}, which has no list_tools and call_tool. "
+                    "Give a FunctionServer, or an object of your own with both."
+                )
         self.connections: list[Connection] = []
         self.faults = Faults()
         self._opened = asyncio.Event()
@@ -89,6 +107,7 @@ class LocalServer:
         self._responder = responder
         self._recognizer = recognizer
         self._synthesizer = synthesizer
+        self._mcp = McpHost({CLOCK_URL: clock_server(), **(mcp_servers or {})})
         self._executor: ThreadPoolExecutor | None = None
         self._serving: asyncio.Task[None] | None = None
         keyring = Keyring(api_key)
@@ -100,6 +119,7 @@ class LocalServer:
             models=models,
             deployments=deployments,
             session_seconds=session_seconds,
+            mcp_follow_up=mcp_follow_up,
             record=record,
         )
         self._uvicorn = _Server(
@@ -198,6 +218,7 @@ class LocalServer:
             synthesizer=self._synthesizer or ToneSynthesizer(),
             executor=self._executor,
             pace=self._pace,
+            mcp=self._mcp,
         )
 
     def _note(self, connection: Connection) -> None:

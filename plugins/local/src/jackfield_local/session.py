@@ -1,4 +1,4 @@
-"""One connected session: an engine, and the tasks that recognise, think, speak, wait and send for it.
+"""One connected session: an engine, and the tasks that recognise, think, call, speak, wait and send for it.
 
 All of them live in one task group: when `run` returns, none is left. Sockets are on the other side of a `Channel`.
 """
@@ -8,18 +8,29 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from functools import partial
 from typing import Any, Protocol, TypeVar
 
-from attrs import frozen
+from attrs import field, frozen
 
 from jackfield_local.delivery import Pace, pieces, sentences, words
 from jackfield_local.engine.engine import Engine
-from jackfield_local.engine.outbox import Effect, Halt, Hangup, Recognize, Respond, WatchIdle
+from jackfield_local.engine.outbox import (
+    CallTool,
+    Effect,
+    Halt,
+    Hangup,
+    ListTools,
+    Prepare,
+    Recognize,
+    Respond,
+    WatchIdle,
+)
 from jackfield_local.engine.response import OutputLimitReached, Response
-from jackfield_local.interfaces import Call, Recognizer, Responder, Synthesizer
+from jackfield_local.interfaces import Call, PreparingRecognizer, Recognizer, Responder, Synthesizer
+from jackfield_local.mcp_host import McpHost
 
 __all__ = ["Channel", "Services", "Session"]
 
@@ -54,7 +65,7 @@ class Channel(Protocol):
 class Services:
     """What sessions share: the parts that hear, think and speak, the threads these may block, and the pace of audio.
 
-    `pace` is in multiples of realtime; 0 is as fast as possible.
+    `pace` is in multiples of realtime; 0 is as fast as possible. `mcp` reaches the hosted MCP servers.
     """
 
     responder: Responder
@@ -62,6 +73,7 @@ class Services:
     synthesizer: Synthesizer
     executor: Executor
     pace: float
+    mcp: McpHost = field(factory=lambda: McpHost({}))
 
 
 class _Over(Exception):  # noqa: N818 - ends the task group, and is no error
@@ -83,6 +95,9 @@ class Session:
         self._group = asyncio.TaskGroup()
         self._responding: dict[str, asyncio.Task[None]] = {}
         self._hearing: set[asyncio.Task[None]] = set()
+        self._listing: set[asyncio.Task[None]] = set()
+        self._preparing: asyncio.Task[None] | None = None
+        self._prepared: Sequence[str] = ()
         self._idle: asyncio.Task[None] | None = None
 
     async def run(self) -> None:
@@ -141,6 +156,17 @@ class Session:
                 hearing = self._group.create_task(self._recognize(effect))
                 self._hearing.add(hearing)
                 hearing.add_done_callback(self._hearing.discard)
+            case Prepare():
+                recognizer = self._services.recognizer
+                if isinstance(recognizer, PreparingRecognizer):
+                    self._preparing = self._group.create_task(self._prepare(recognizer, self._preparing))
+            case ListTools():
+                listing = self._group.create_task(self._list_tools(effect))
+                if effect.for_response:
+                    self._listing.add(listing)
+                    listing.add_done_callback(self._listing.discard)
+            case CallTool():
+                self._group.create_task(self._call_tool(effect))
             case Respond(response):
                 # What was said before this response is part of what it answers.
                 task = self._group.create_task(self._respond(response, frozenset(self._hearing)))
@@ -162,8 +188,22 @@ class Session:
         self._engine.idle_elapsed()
         self._settle()
 
+    async def _prepare(self, recognizer: PreparingRecognizer, earlier: asyncio.Task[None] | None) -> None:
+        if earlier is not None:
+            await asyncio.wait([earlier])
+        try:
+            phrases = self._services.responder.phrases(self._engine.context())
+            if phrases != self._prepared:
+                self._prepared = phrases
+                await self._on_thread(partial(recognizer.prepare, phrases))
+        except Exception:
+            logger.exception("The recogniser failed to get ready")
+
     async def _recognize(self, effect: Recognize) -> None:
         recognizer = self._services.recognizer
+        if self._preparing is not None:
+            # It is quicker to wait for what is being done than to have it done a second time.
+            await asyncio.wait([self._preparing])
         try:
             phrases = self._services.responder.phrases(self._engine.context())
             text = await self._on_thread(partial(recognizer.transcribe, effect.pcm, phrases))
@@ -175,13 +215,16 @@ class Session:
         self._settle()
 
     async def _respond(self, response: Response, hearing: frozenset[asyncio.Task[None]]) -> None:
-        if hearing:
-            await asyncio.wait(hearing)
+        if before := hearing | self._listing:
+            await asyncio.wait(before)
         try:
             for part in await self._services.responder.respond(self._engine.context(response)):
                 if isinstance(part, Call):
-                    response.call_function(part.name, dict(part.arguments))
+                    request = self._engine.call(response, part)
                     await self._sent()
+                    if request is not None:
+                        await self._call_tool(request)
+                        await self._sent()
                 else:
                     await self._say(response, part.text)
         except OutputLimitReached:
@@ -192,6 +235,15 @@ class Session:
             self._engine.finish(response, "failed", error=failure)
         else:
             self._engine.finish(response, "completed")
+        self._settle()
+
+    async def _list_tools(self, request: ListTools) -> None:
+        self._engine.listed(request.item_id, await self._services.mcp.list_tools(request.server))
+        self._settle()
+
+    async def _call_tool(self, request: CallTool) -> None:
+        result = await self._services.mcp.call_tool(request.server, request.name, request.arguments)
+        self._engine.called(request.item_id, output=result.output, error=result.error)
         self._settle()
 
     async def _say(self, response: Response, text: str) -> None:

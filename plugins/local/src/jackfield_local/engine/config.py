@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, Final
 
 from jackfield_local.engine.errors import ApiError, invalid_type, invalid_value, missing_parameter, unknown_parameter
+from jackfield_local.engine.mcp_tools import complete_tools, public_tools
 from jackfield_local.engine.shapes import CREATE_RESPONSE, REALTIME_SESSION, TRANSCRIPTION_SESSION
 
 __all__ = ["DEFAULT_INSTRUCTIONS", "DEFAULT_MODEL", "new_session", "override_for_response", "update_session"]
@@ -88,11 +90,17 @@ def new_session(kind: str, *, session_id: str, model: str, expires_at: int) -> d
     }
 
 
-def update_session(current: Mapping[str, Any], change: Any, *, has_spoken: bool = False) -> dict[str, Any]:
-    """Return `current` with the `session` of a `session.update` applied.
+def update_session(
+    current: Mapping[str, Any],
+    change: Any,
+    *,
+    has_spoken: bool = False,
+    known: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
+) -> dict[str, Any]:
+    """Return `current` with the `session` of a `session.update` applied, and without the credentials of `mcp` tools.
 
-    `has_spoken`: assistant audio is present, which fixes the voice. Raises `ApiError` for the first thing that the API
-    refuses; nothing is applied then.
+    `has_spoken`: assistant audio is present, which fixes the voice. `known` are the `mcp` tools that may be named by
+    their label alone. Raises `ApiError` for the first thing that the API refuses; nothing is applied then.
     """
     kind = _kind(change)
     if kind != current["type"]:
@@ -108,6 +116,8 @@ def update_session(current: Mapping[str, Any], change: Any, *, has_spoken: bool 
     for key, value in change.items():
         if key == "audio":
             _merge_audio(kind, merged["audio"], value)
+        elif key == "tools":
+            merged[key] = copy.deepcopy(public_tools(complete_tools(value, known, "session.tools")))
         elif key != "model":
             # The model is what the connection asked for. Clients name it again in each update, and not always the same
             # one (an Azure deployment has a name of its own): the value is left as it was, and the update goes through.
@@ -115,10 +125,12 @@ def update_session(current: Mapping[str, Any], change: Any, *, has_spoken: bool 
     return merged
 
 
-def override_for_response(session: Mapping[str, Any], change: Any) -> dict[str, Any]:
+def override_for_response(
+    session: Mapping[str, Any], change: Any, *, known: Mapping[str, Mapping[str, Any]] = MappingProxyType({})
+) -> dict[str, Any]:
     """Return the settings of one response: the session's, with the `response` of a `response.create` laid over them.
 
-    Raises `ApiError` for what the API refuses.
+    `known` are the `mcp` tools that may be named by their label alone. Raises `ApiError` for what the API refuses.
     """
     CREATE_RESPONSE(change, "response")
     _refuse_reasoning(session, change, "response")
@@ -126,6 +138,7 @@ def override_for_response(session: Mapping[str, Any], change: Any) -> dict[str, 
     settings: dict[str, Any] = {
         key: change.get(key, session[key]) for key in ("output_modalities", "tools", "tool_choice", "max_output_tokens")
     }
+    settings["tools"] = public_tools(complete_tools(settings["tools"], known, "response.tools"))
     instructions = change.get("instructions")
     settings["instructions"] = session["instructions"] if instructions is None else instructions
     settings["metadata"] = change.get("metadata")

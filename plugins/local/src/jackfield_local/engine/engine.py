@@ -7,8 +7,8 @@ are effects, for `jackfield_local.session` to run. It has no idea through which 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
-from typing import Any, Final
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, Literal
 
 import msgspec
 import pybase64
@@ -17,13 +17,16 @@ from jackfield_local.engine.codec import decode_all
 from jackfield_local.engine.config import new_session, update_session
 from jackfield_local.engine.conversation import Conversation, Item, Recording
 from jackfield_local.engine.errors import ApiError, invalid_type, invalid_value, missing_parameter, unknown_item
+from jackfield_local.engine.hosted import HostedServers
 from jackfield_local.engine.ids import IdSource
-from jackfield_local.engine.outbox import Effect, Hangup, Outbox, Recognize, WatchIdle
+from jackfield_local.engine.mcp_calls import McpCalls
+from jackfield_local.engine.mcp_tools import complete_tools
+from jackfield_local.engine.outbox import CallTool, Effect, Hangup, Outbox, Prepare, Recognize, WatchIdle
 from jackfield_local.engine.response import Response, Status
 from jackfield_local.engine.responses import Responses
 from jackfield_local.engine.shapes import CLIENT_EVENTS
 from jackfield_local.engine.turns import Turns
-from jackfield_local.interfaces import ResponseContext
+from jackfield_local.interfaces import Call, HostedTool, ResponseContext
 
 __all__ = ["Engine"]
 
@@ -50,7 +53,8 @@ class Engine:
     """A session of type `kind` ("realtime" or "transcription") for `model`.
 
     `config` is a `session` that the connection starts with (of a client secret, for example), `session_seconds` how
-    long it may last. `clock` returns seconds that only go forward.
+    long it may last. `mcp_follow_up` says who asks for the answer once hosted tools were called: the client, or the
+    server of its own accord. `clock` returns seconds that only go forward.
     """
 
     def __init__(
@@ -60,12 +64,15 @@ class Engine:
         model: str = "gpt-realtime",
         config: Mapping[str, Any] | None = None,
         session_seconds: float = 3600,
+        mcp_follow_up: Literal["server", "client"] = "client",
         ids: IdSource | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._outbox = Outbox(ids or IdSource())
         self._clock = clock
         self._session_seconds = session_seconds
+        self._follows_up = mcp_follow_up == "server"
+        self._follow_up_due = False
         self.session = new_session(
             kind,
             session_id=self._outbox.ids.new("sess"),
@@ -75,7 +82,11 @@ class Engine:
         if config is not None:
             self.session = update_session(self.session, config)
         self._conversation = Conversation(self._outbox.ids.new("conv"))
-        self._responses = Responses(self._outbox, self._conversation, self._make_item, self._response_ended)
+        self._servers = HostedServers(self._outbox, self._conversation)
+        self._responses = Responses(
+            self._outbox, self._conversation, self._servers, self._make_item, self._response_ended
+        )
+        self._calls = McpCalls(self._outbox, self._conversation, self._servers, self._follow_up)
         self._turns = Turns(self.session, self._outbox, self._conversation, self._responses, self._answer_turn)
         self._speaking_since: dict[str, float] = {}
         self._handlers: Final[dict[str, Callable[[dict[str, Any]], None]]] = {
@@ -91,6 +102,8 @@ class Engine:
             "response.cancel": lambda event: self._responses.cancel(event.get("response_id")),
         }
         self._outbox.emit("session.created", session=self.session)
+        if config is not None:
+            self._configured(config)
 
     def take_events(self) -> list[dict[str, Any]]:
         """Return the server events to send since the last call, in order."""
@@ -135,6 +148,22 @@ class Engine:
         """Tell that the audio of a `Recognize` could not be recognised."""
         self._turns.recognition_failed(item_id, message)
 
+    def listed(self, item_id: str, tools: Sequence[HostedTool] | None) -> None:
+        """Tell which tools the server of a `ListTools` has, None where it can't be found out."""
+        self._servers.listed(item_id, tools)
+        self._outbox.effect(Prepare())
+
+    def call(self, response: Response, call: Call) -> CallTool | None:
+        """Write a call into a response. Return what the response has to wait for, where a hosted tool is to be run.
+
+        Raises `OutputLimitReached`.
+        """
+        return self._calls.call(response, call)
+
+    def called(self, item_id: str, *, output: str | None = None, error: dict[str, Any] | None = None) -> None:
+        """Tell what came of a `CallTool`: its output, or the `error` of an `mcp_call` item."""
+        self._calls.called(item_id, output=output, error=error)
+
     def idle_elapsed(self) -> None:
         """Tell that the time of a `WatchIdle` is over."""
         self._turns.idle_elapsed()
@@ -161,7 +190,7 @@ class Engine:
         own = None if response is None else response.context
         return ResponseContext(
             instructions=settings.get("instructions", ""),
-            tools=settings.get("tools", []),
+            tools=self._servers.offered(settings.get("tools", [])),
             tool_choice=settings.get("tool_choice", "auto"),
             items=[item.to_context() for item in (self._conversation if own is None else own)],
             metadata=settings.get("metadata") or {},
@@ -186,23 +215,38 @@ class Engine:
         self._outbox.emit("error", error=error.to_wire(client_event_id))
 
     def _session_update(self, event: dict[str, Any]) -> None:
-        self.session = update_session(self.session, event["session"], has_spoken=self._has_spoken())
+        change = event["session"]
+        known = self._servers.known
+        self.session = update_session(self.session, change, has_spoken=self._has_spoken(), known=known)
         self._turns.configure(self.session)
         self._outbox.emit("session.updated", session=self.session)
+        self._configured(change)
+
+    def _configured(self, change: Mapping[str, Any]) -> None:
+        if "tools" in change:
+            self._servers.use(complete_tools(change["tools"], self._servers.known, "session.tools"))
+        self._outbox.effect(Prepare())
 
     def _has_spoken(self) -> bool:
         active = self._responses.default
         return self._responses.has_spoken or (active is not None and active.audio_ms > 0)
 
     def _item_create(self, event: dict[str, Any]) -> None:
-        item = self._make_item(event["item"])
+        wire = event["item"]
+        if wire["type"] == "mcp_approval_response":
+            self._calls.check_approval(wire)
+        item = self._make_item(wire)
         previous = self._conversation.insert(item, event.get("previous_item_id"))
         self._outbox.emit("conversation.item.added", previous_item_id=previous, item=item.to_wire())
         self._outbox.emit("conversation.item.done", previous_item_id=previous, item=item.to_wire())
+        if wire["type"] == "mcp_approval_response":
+            self._calls.decide(wire)
 
     def _make_item(self, wire: dict[str, Any]) -> Item:
         item = Item({**wire, "id": wire.get("id") or self._outbox.ids.new("item"), "status": "completed"})
         item.wire.pop("object", None)
+        if wire["type"].startswith("mcp_"):
+            del item.wire["status"]
         if wire["type"] == "function_call" and not wire.get("call_id"):
             item.wire["call_id"] = self._outbox.ids.new("call")
         if wire["type"] == "message":
@@ -256,6 +300,7 @@ class Engine:
         change = event.get("response")
         self._responses.create(self.session, change)
         if change is None or change.get("conversation", "auto") == "auto":
+            self._follow_up_due = False
             self._outbox.effect(WatchIdle(None))
 
     def _response_ended(self, response: Response) -> None:
@@ -263,6 +308,11 @@ class Engine:
         if response.default:
             played = 0.0 if since is None else self._clock() - since
             self._turns.response_done(max(0.0, response.audio_ms / 1000 - played))
+        self._calls.response_ended(response)
+        if response.status == "cancelled":
+            # Whoever interrupts says what comes next, and that is told what the calls have said.
+            self._follow_up_due = False
+        self._answer_calls()
 
     def _answer_turn(self) -> None:
         if self.session["type"] != "realtime":
@@ -271,6 +321,18 @@ class Engine:
             self._responses.create(self.session, None)
         except ApiError as error:
             self._refuse(error)
+        else:
+            self._follow_up_due = False
+
+    def _follow_up(self) -> None:
+        self._follow_up_due = self._follows_up
+        self._answer_calls()
+
+    def _answer_calls(self) -> None:
+        """Answer what hosted tools have said, once nobody speaks; a turn of the user's is answered in any case."""
+        if self._follow_up_due and self._responses.default is None and not self._turns.speaking:
+            self._answer_turn()
+            self._outbox.effect(WatchIdle(None))
 
 
 def _deeper_than(levels: int, value: Any) -> bool:

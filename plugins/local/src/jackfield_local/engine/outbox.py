@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, TypeAlias
 
 from attrs import frozen
 
 from jackfield_local.engine.ids import IdSource
+from jackfield_local.engine.mcp_tools import McpServer
 from jackfield_local.engine.response import Response
 
-__all__ = ["Effect", "Halt", "Hangup", "Outbox", "Recognize", "Respond", "WatchIdle"]
+__all__ = [
+    "CallTool",
+    "Effect",
+    "Halt",
+    "Hangup",
+    "ListTools",
+    "Outbox",
+    "Prepare",
+    "Recognize",
+    "Respond",
+    "WatchIdle",
+]
 
 
 @frozen
@@ -18,6 +31,30 @@ class Recognize:
 
     item_id: str
     pcm: bytes
+
+
+@frozen
+class Prepare:
+    """Get ready to recognise: what may be said has changed with the session's settings."""
+
+
+@frozen
+class ListTools:
+    """Get the tools of a hosted server, and tell the engine by `listed`; `for_response`: a response waits for them."""
+
+    server: McpServer
+    item_id: str
+    for_response: bool
+
+
+@frozen
+class CallTool:
+    """Call a tool of a hosted server, and tell the engine by `called`; `item_id` is the `mcp_call` item's."""
+
+    server: McpServer
+    item_id: str
+    name: str
+    arguments: Mapping[str, Any]
 
 
 @frozen
@@ -49,7 +86,7 @@ class Hangup:
     reason: str
 
 
-Effect: TypeAlias = Recognize | Respond | Halt | WatchIdle | Hangup
+Effect: TypeAlias = Recognize | Prepare | ListTools | CallTool | Respond | Halt | WatchIdle | Hangup
 
 
 class Outbox:

@@ -18,12 +18,12 @@ from jackfield_local.engine.conversation import Conversation, Item, Recording
 from jackfield_local.engine.ids import IdSource
 from jackfield_local.engine.usage import Cost
 
-__all__ = ["OutputLimitReached", "Response", "Status"]
+__all__ = ["Emit", "OutputLimitReached", "Response", "Status", "emit_mcp_call"]
 
 Status: TypeAlias = Literal["completed", "cancelled", "incomplete", "failed"]
 
 _ARGUMENT_CHUNK: Final = 12
-"""Characters of a function call's arguments in one delta."""
+"""Characters of a call's arguments in one delta."""
 
 
 class OutputLimitReached(Exception):  # noqa: N818 - an outcome that unwinds the producer, not an error
@@ -33,7 +33,14 @@ class OutputLimitReached(Exception):  # noqa: N818 - an outcome that unwinds the
 class Emit(Protocol):
     """Sends a server event."""
 
-    def __call__(self, kind: str, **fields: Any) -> None: ...
+    def __call__(self, kind: str, **fields: Any) -> None:
+        """Send an event of type `kind`."""
+        ...
+
+
+def emit_mcp_call(emit: Emit, state: str, item: Item, output_index: int) -> None:
+    """Tell how the call of a hosted tool stands: "in_progress", "completed" or "failed"."""
+    emit(f"response.mcp_call.{state}", item_id=item.id, output_index=output_index)
 
 
 class Response:
@@ -56,7 +63,7 @@ class Response:
         self.settings = settings
         self.context = context
         self.audio_ms = 0.0
-        self.done = False
+        self.status: Status | None = None
         self.output: list[Item] = []
         self._conversation = conversation
         self._emit = emit
@@ -67,12 +74,19 @@ class Response:
         self._encoder: Encoder | None = None
         self._recording: Recording | None = None
         self._open: dict[str, Any] = {}
+        self._unfinished: Item | None = None
+        self._calling = False
         self._text: list[str] = []
 
     @property
     def speaks(self) -> bool:
         """Whether the answer is to be audio with a transcript, and not text."""
         return bool(self.settings["output_modalities"] == ["audio"])
+
+    @property
+    def done(self) -> bool:
+        """Whether the response has ended, with a `status`."""
+        return self.status is not None
 
     @property
     def default(self) -> bool:
@@ -157,25 +171,62 @@ class Response:
             }
         )
         self._add(item)
-        place = {**self._place(item), "call_id": call_id}
-        for start in range(0, len(text), _ARGUMENT_CHUNK):
-            delta = text[start : start + _ARGUMENT_CHUNK]
-            self._spend(len(delta), 0)
-            item.wire["arguments"] += delta
-            padding = self._ids.padding()
-            self._emit("response.function_call_arguments.delta", **place, delta=delta, obfuscation=padding)
+        self._write_arguments("function_call", item, text, call_id=call_id)
         self._finish_call(item, "completed")
+
+    def open_mcp_call(self, server_label: str, name: str, arguments: object) -> Item:
+        """Begin the call of a hosted tool, and return its item. Raises `OutputLimitReached`.
+
+        What follows is `start_mcp_call` and `close_mcp_call`, or `request_approval`.
+        """
+        text = msgspec.json.encode(arguments).decode()
+        item = Item(
+            {
+                "id": self._ids.new("item"),
+                "type": "mcp_call",
+                "server_label": server_label,
+                "name": name,
+                "arguments": "",
+                "approval_request_id": None,
+                "output": None,
+                "error": None,
+            }
+        )
+        self._add(item)
+        self._write_arguments("mcp_call", item, text)
+        self._emit("response.mcp_call_arguments.done", **self._place(item), arguments=item.wire["arguments"])
+        return item
+
+    def start_mcp_call(self, item: Item) -> None:
+        """Tell that the open call is being made."""
+        self._calling = True
+        emit_mcp_call(self._emit, "in_progress", item, len(self.output) - 1)
+
+    def close_mcp_call(self, item: Item, *, output: str | None = None, error: dict[str, Any] | None = None) -> None:
+        """End the open call with its output, or with the error that it came to."""
+        self._calling = False
+        item.wire.update(output=output, error=error)
+        emit_mcp_call(self._emit, "completed" if error is None else "failed", item, len(self.output) - 1)
+        self._close_item(item)
+
+    def request_approval(self, item: Item) -> str:
+        """Leave the open call to the client's approval, ask for it, and return the id of the request."""
+        fields = {name: item.wire[name] for name in ("server_label", "name", "arguments")}
+        request = Item({"id": self._ids.new("item"), "type": "mcp_approval_request", **fields})
+        item.wire["approval_request_id"] = request.id
+        # The conversation is told that the item is done when the call is, which may be long after the response.
+        self._emit_output_done(item)
+        self._add(request)
+        self._close_item(request)
+        return request.id
 
     def finish(
         self, status: Status, *, reason: str | None = None, error: dict[str, Any] | None = None, used: dict[str, Any]
     ) -> None:
         """End the response, closing what is open; `used` is its usage."""
-        if self.output and self.output[-1].wire["status"] == "in_progress":
-            if self._open:
-                self.close_message("incomplete")
-            else:
-                self._finish_call(self.output[-1], "incomplete")
-        self.done = True
+        if self._unfinished is not None:
+            self._cut_short(self._unfinished)
+        self.status = status
         details: dict[str, Any] | None = None
         if status != "completed":
             details = {"type": status}
@@ -204,7 +255,20 @@ class Response:
             "metadata": self.settings["metadata"],
         }
 
+    def _cut_short(self, item: Item) -> None:
+        if self._open:
+            self.close_message("incomplete")
+        elif item.wire["type"] == "function_call":
+            self._finish_call(item, "incomplete")
+        elif self._calling:
+            error = {"type": "tool_execution_error", "message": "The response ended before the call did."}
+            self.close_mcp_call(item, error=error)
+        else:
+            self._emit("response.mcp_call_arguments.done", **self._place(item), arguments=item.wire["arguments"])
+            self._close_item(item)
+
     def _add(self, item: Item) -> None:
+        self._unfinished = item
         self.output.append(item)
         place = {"response_id": self.id, "output_index": len(self.output) - 1}
         self._emit("response.output_item.added", **place, item=item.to_wire())
@@ -212,14 +276,28 @@ class Response:
             previous = self._conversation.append(item)
             self._emit("conversation.item.added", previous_item_id=previous, item=item.to_wire())
 
-    def _close_item(self, item: Item, status: str) -> None:
-        item.wire["status"] = status
+    def _close_item(self, item: Item, status: str | None = None) -> None:
+        if status is not None:
+            item.wire["status"] = status
         if self._conversation is not None:
             previous = self._conversation.before(item)
             self._emit("conversation.item.done", previous_item_id=previous, item=item.to_wire())
             self._conversation.bound_audio()
+        self._emit_output_done(item)
+
+    def _emit_output_done(self, item: Item) -> None:
+        self._unfinished = None
         place = {"response_id": self.id, "output_index": len(self.output) - 1}
         self._emit("response.output_item.done", **place, item=item.to_wire())
+
+    def _write_arguments(self, kind: str, item: Item, text: str, **more: str) -> None:
+        place = {**self._place(item), **more}
+        for start in range(0, len(text), _ARGUMENT_CHUNK):
+            delta = text[start : start + _ARGUMENT_CHUNK]
+            self._spend(len(delta), 0)
+            item.wire["arguments"] += delta
+            padding = self._ids.padding()
+            self._emit(f"response.{kind}_arguments.delta", **place, delta=delta, obfuscation=padding)
 
     def _finish_call(self, item: Item, status: str) -> None:
         place = {**self._place(item), "call_id": item.wire["call_id"], "name": item.wire["name"]}

@@ -8,6 +8,8 @@ from typing import Any
 from jackfield_local.engine.config import override_for_response
 from jackfield_local.engine.conversation import Conversation, Item
 from jackfield_local.engine.errors import ApiError, unknown_item
+from jackfield_local.engine.hosted import HostedServers
+from jackfield_local.engine.mcp_tools import complete_tools
 from jackfield_local.engine.outbox import Halt, Outbox, Respond
 from jackfield_local.engine.response import Response, Status
 from jackfield_local.engine.usage import Cost, Meter, text
@@ -18,18 +20,21 @@ __all__ = ["Responses"]
 class Responses:
     """Starts, cancels and finishes the responses of one session.
 
-    `make_item` turns a client's item into an `Item`; `ended` is told of each response that has ended, however it did.
+    `servers` are the hosted ones that tools may name. `make_item` turns a client's item into an `Item`; `ended` is
+    told of each response that has ended, however it did.
     """
 
     def __init__(
         self,
         outbox: Outbox,
         conversation: Conversation,
+        servers: HostedServers,
         make_item: Callable[[dict[str, Any]], Item],
         ended: Callable[[Response], None],
     ) -> None:
         self._outbox = outbox
         self._conversation = conversation
+        self._servers = servers
         self._make_item = make_item
         self._ended = ended
         self._meter = Meter()
@@ -45,7 +50,7 @@ class Responses:
     def create(self, session: Mapping[str, Any], change: Mapping[str, Any] | None) -> None:
         """Start a response with the session's settings and those of a `response.create`. Raises `ApiError`."""
         change = change or {}
-        settings = override_for_response(session, change)
+        settings = override_for_response(session, change, known=self._servers.known)
         default = change.get("conversation", "auto") == "auto"
         if default and self._default is not None:
             raise ApiError(
@@ -65,6 +70,8 @@ class Responses:
             self._default = response
         response.start()
         self._outbox.effect(Respond(response))
+        if "tools" in change:
+            self._servers.use_in_response(complete_tools(change["tools"], self._servers.known, "response.tools"))
 
     def cancel(self, response_id: str | None) -> None:
         """Cancel a response at the client's wish. Raises `ApiError` where there is none to cancel."""

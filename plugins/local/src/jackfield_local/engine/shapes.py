@@ -16,6 +16,7 @@ from jackfield_local.engine.errors import (
     invalid_value,
     missing_parameter,
 )
+from jackfield_local.engine.mcp_tools import MCP_TOOL
 from jackfield_local.engine.schema import (
     Check,
     anything,
@@ -144,31 +145,7 @@ _FUNCTION: Final = record(
     required=["name"],
 )
 
-
-def _mcp_tool(value: Any, path: str) -> None:
-    record(
-        {
-            "type": anything,
-            "server_label": string(shortest=1),
-            "server_url": string(),
-            "connector_id": string(),
-            "tunnel_id": string(),
-            "server_description": nullable(string()),
-            "authorization": nullable(string()),
-            "headers": nullable(json_object),
-            "allowed_tools": anything,
-            "require_approval": anything,
-            "defer_loading": boolean,
-            "allowed_callers": nullable(array(enum("direct", "programmatic"))),
-        },
-        required=["server_label"],
-    )(value, path)
-    if "server_url" in value and "connector_id" in value:
-        message = f"Invalid '{path}': give either 'server_url' or 'connector_id', not both."
-        raise ApiError(message, code="invalid_value", param=path)
-
-
-_TOOLS: Final = array(tagged("type", {"function": _FUNCTION, "mcp": _mcp_tool}))
+_TOOLS: Final = array(tagged("type", {"function": _FUNCTION, "mcp": MCP_TOOL}))
 _TOOL_CHOICE: Final = union(
     text=enum("none", "auto", "required"),
     structure=tagged(
@@ -319,7 +296,9 @@ _ITEM_TYPES: Final[dict[str, Check]] = {
         {**_COMMON, "approval_request_id": string(), "approve": boolean, "reason": nullable(string())},
         required=["approval_request_id", "approve"],
     ),
-    "mcp_list_tools": record({**_COMMON, "server_label": string(), "tools": array(json_object)}, required=["tools"]),
+    "mcp_list_tools": record(
+        {**_COMMON, "server_label": string(), "tools": array(json_object)}, required=["server_label", "tools"]
+    ),
     "mcp_call": record(
         {
             **_COMMON,

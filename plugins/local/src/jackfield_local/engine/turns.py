@@ -39,6 +39,11 @@ class Turns:
         self._next_item_id: str | None = None
         self._transcribing: dict[str, dict[str, Any]] = {}
 
+    @property
+    def speaking(self) -> bool:
+        """Whether the user is in the middle of a turn."""
+        return self._input.speaking
+
     def configure(self, session: Mapping[str, Any]) -> None:
         """Go by new session settings."""
         self._settings = session["audio"]["input"]

@@ -18,7 +18,7 @@ MOST_UTTERANCES = 12
 
 @frozen
 class ToolResult:
-    """The output of a function call, with the name of the function where the call is known."""
+    """The output of a call, or what went wrong with it, with the name of the tool where the call is known."""
 
     name: str
     output: str
@@ -42,10 +42,12 @@ def shows_image(item: Item) -> bool:
 
 
 def pending_results(items: Sequence[Item]) -> list[ToolResult]:
-    """Return the function outputs that nobody has spoken about yet, oldest first.
+    """Return the outputs that nobody has spoken about yet, oldest first.
 
-    Those are the outputs since the last message; a message that a user sent meanwhile is answered instead.
+    Those are the outputs since the last message; a message that a user sent meanwhile is answered instead. What came
+    of a hosted call counts where the call is, or where the client approved it.
     """
+    approved = {item.get("approval_request_id"): item for item in items if item.get("type") == "mcp_call"}
     names = {item.get("call_id"): item.get("name") for item in items if item.get("type") == "function_call"}
     results: list[ToolResult] = []
     for item in reversed(items):
@@ -54,19 +56,23 @@ def pending_results(items: Sequence[Item]) -> list[ToolResult]:
             results.append(
                 ToolResult(str(names.get(item.get("call_id")) or ""), output if isinstance(output, str) else "")
             )
+        elif item.get("type") == "mcp_call" and item.get("approval_request_id") is None:
+            results += _hosted_result(item)
+        elif item.get("type") == "mcp_approval_response":
+            results += _hosted_result(approved.get(item.get("approval_request_id"), {}))
         elif item.get("type") == "message" and item.get("role") in ("user", "assistant"):
             break
     return results[::-1]
 
 
 def open_requests(items: Sequence[Item]) -> list[str]:
-    """Return the user's utterances since the last function call, oldest first: a request and answers to questions.
+    """Return the user's utterances since the last call, oldest first: a request and answers to questions.
 
     No more than the last `MOST_UTTERANCES`: a long talk mustn't make every answer slower.
     """
     texts: list[str] = []
     for item in reversed(items):
-        if item.get("type") in ("function_call", "function_call_output") or len(texts) == MOST_UTTERANCES:
+        if item.get("type") in ("function_call", "function_call_output", "mcp_call") or len(texts) == MOST_UTTERANCES:
             break
         if item.get("type") == "message" and item.get("role") == "user":
             texts.append(text_of(item))
@@ -86,6 +92,12 @@ def last_assistant_text(items: Sequence[Item]) -> str:
 def assistant_has_spoken(items: Sequence[Item]) -> bool:
     """Tell whether any item is the assistant's."""
     return any(_said_by(item, "assistant") for item in items)
+
+
+def _hosted_result(call: Item) -> list[ToolResult]:
+    error = call.get("error")
+    said = error.get("message") if isinstance(error, Mapping) else call.get("output")
+    return [ToolResult(str(call.get("name") or ""), said)] if isinstance(said, str) else []
 
 
 def _said_by(item: Item, role: str) -> bool:

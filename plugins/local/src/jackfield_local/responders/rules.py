@@ -36,8 +36,8 @@ _MOST_PHRASES = 600
 class RuleResponder:
     """A `Responder` that acts on tools' names, descriptions and parameters. Stateless: one serves all sessions.
 
-    `tool_choice` is honoured: "none" calls nothing, "required" and a function's name make a call whatever was said,
-    with invented arguments where none were given. Once a tool has answered, its answer is spoken in any case.
+    `tool_choice` is honoured: "none" calls nothing, "required" and a tool's name make a call whatever was said, with
+    invented arguments where none were given. Once a tool has answered, its answer is spoken in any case.
     """
 
     def phrases(self, context: ResponseContext) -> Sequence[str]:
@@ -114,7 +114,11 @@ def _say(context: ResponseContext, persona: Persona, text: str) -> Say:
 
 
 def _calls(wanted: Sequence[Wanted]) -> list[Say | Call]:
-    return [Call(want.tool.name, want.complete()) for want in wanted]
+    return [_call(want) for want in wanted]
+
+
+def _call(want: Wanted) -> Call:
+    return Call(want.tool.name, want.complete(), want.tool.server_label)
 
 
 def _situation(context: ResponseContext, persona: Persona, tools: Sequence[Tool]) -> smalltalk.Situation:
@@ -130,21 +134,18 @@ def _allowed(context: ResponseContext) -> list[Tool]:
     """Return the tools that `tool_choice` leaves."""
     if context.tool_choice == "none":
         return []
-    tools = read_tools(context.tools)
-    name = _named_choice(context.tool_choice)
-    return [tool for tool in tools if tool.name == name] if name is not None else tools
+    return [tool for tool in read_tools(context.tools) if _chosen(tool, context.tool_choice)]
 
 
-def _named_choice(choice: str | Mapping[str, Any]) -> str | None:
-    if not isinstance(choice, Mapping) or choice.get("type", "function") != "function":
-        return None
-    name = choice.get("name")
-    return name if isinstance(name, str) else None
+def _chosen(tool: Tool, choice: str | Mapping[str, Any]) -> bool:
+    if not isinstance(choice, Mapping):
+        return True
+    return choice.get("name") in (None, tool.name) and choice.get("server_label") == tool.server_label
 
 
 def _forced(context: ResponseContext, tools: Sequence[Tool]) -> Reply | None:
     """Return the call that `tool_choice` demands, if it demands one and there is a tool to call."""
-    if not tools or not (context.tool_choice == "required" or _named_choice(context.tool_choice) is not None):
+    if not tools or not (context.tool_choice == "required" or isinstance(context.tool_choice, Mapping)):
         return None
     wanted, _ = read_requests(open_requests(context.items), tools)
     if not wanted:
@@ -157,5 +158,5 @@ def _forced(context: ResponseContext, tools: Sequence[Tool]) -> Reply | None:
             value = invented(parameter)
             if value is not MISSING:
                 want.arguments[parameter.name] = value
-        calls.append(Call(want.tool.name, want.complete()))
+        calls.append(_call(want))
     return calls

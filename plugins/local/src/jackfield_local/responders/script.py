@@ -26,7 +26,7 @@ from rapidfuzz import fuzz
 
 from jackfield.errors import ConfigurationError
 from jackfield_local.interfaces import Call, Reply, ResponseContext, Say
-from jackfield_local.responders.conversation import last_user_text
+from jackfield_local.responders.conversation import last_user_text, pending_results
 from jackfield_local.speech.patterns import parse, plain
 from jackfield_local.speech.spoken import words
 
@@ -85,11 +85,11 @@ class ScriptResponder:
 
     async def respond(self, context: ResponseContext) -> Reply:
         """Return what the script says to the conversation in `context`."""
-        last = context.items[-1] if context.items else {}
         turn = self._turn_for(last_user_text(context.items))
-        if last.get("type") == "function_call_output":
+        results = pending_results(context.items)
+        if results:
             then = turn.then if turn is not None else "{output}"
-            return [Say(then.replace("{output}", str(last.get("output") or "")))]
+            return [Say(then.replace("{output}", results[-1].output))]
         if turn is None:
             return [Say(self._default)]
         said: list[Say | Call] = [Say(turn.say)] if turn.say is not None else []

@@ -45,11 +45,12 @@ class Parameter:
 
 @frozen
 class Tool:
-    """A function tool of the session."""
+    """A tool of the session: a function, or one that an MCP server hosts, which then goes by `server_label`."""
 
     name: str
     description: str
     parameters: tuple[Parameter, ...]
+    server_label: str | None = None
 
     @property
     def is_handoff(self) -> bool:
@@ -73,16 +74,16 @@ class Tool:
 
 
 def read_tools(tools: Iterable[Schema]) -> list[Tool]:
-    """Return the function tools among the wire's `tools`; others (MCP, malformed) are passed over."""
+    """Return the tools of a `ResponseContext` that can be called; malformed ones are passed over."""
     found: list[Tool] = []
     for tool in tools:
         name = tool.get("name")
-        if tool.get("type", "function") != "function" or not isinstance(name, str) or not name:
+        if tool.get("type", "function") not in ("function", "mcp") or not isinstance(name, str) or not name:
             continue
-        description = tool.get("description")
-        found.append(
-            Tool(name, description if isinstance(description, str) else "", tuple(_parameters(tool.get("parameters"))))
-        )
+        given = tool.get("description")
+        description = given if isinstance(given, str) else ""
+        parameters = tuple(_parameters(tool.get("parameters")))
+        found.append(Tool(name, description, parameters, tool.get("server_label")))
     return found
 
 
