@@ -32,6 +32,13 @@ GUIDES: dict[str, list[str]] = {
         "Billing -> Front desk",
         "reasons: ['wrong bill']; now: Front desk",
     ],
+    "hosted_mcp.py": [
+        "clock has get_time: The current date and time.",
+        "get_time of clock waits: yes",
+        "it says 20",
+        "get_time of clock waits: no",
+        "The call was not approved: Look at your own watch.",
+    ],
     "history.py": [
         "edited:\n  user: (The user said hello.)",
         "taken up:\n  user: (The user said hello.)",

@@ -221,14 +221,14 @@ class OpenAIRealtimeProtocol:
         if not self._state.capabilities.history:
             raise UnsupportedByTransportError("this transport can't edit the model's conversation")
         kept = _kept(old, new)
+        created = [item for item in new if item.item_id not in kept]
+        wire_items = {item.item_id: item_to_wire(item) for item in created}
         deletions: list[ClientEvent] = [
             {"type": "conversation.item.delete", "event_id": self._state.new_event_id(), "item_id": item_id}
             for item in old
             if item.item_id not in kept
-            for item_id in (item.item_id, *self._state.followers(item.item_id))
+            for item_id in (item.item_id, *self._state.part_followers(item.item_id))
         ]
-        created = [item for item in new if item.item_id not in kept]
-        wire_items = {item.item_id: item_to_wire(item) for item in created}
         creations: list[ClientEvent] = []
         previous = "root"
         for item in new:
@@ -239,6 +239,8 @@ class OpenAIRealtimeProtocol:
                 previous = (self._state.followers(item.item_id) or [item.item_id])[-1]
         for item in created:
             self._remember_call(item)
+            for follower in wire_items[item.item_id][1:]:
+                self._state.remember_follower(follower["id"], item.item_id)
         return deletions + creations
 
     # Time

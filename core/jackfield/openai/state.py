@@ -65,6 +65,8 @@ class ConnectionState:
     approval_requests: dict[str, McpApprovalRequestItem] = field(factory=dict)
     aliases: dict[str, str] = field(factory=dict)
     """The item id of a call's output, to that of the call, and of an approval, to its request: one item for us."""
+    parting: dict[str, None] = field(factory=dict)
+    """Those of them that are being deleted."""
     spoken_parts: dict[str, tuple[str, int]] = field(factory=dict)
     """With server-side playback: a response's latest audio part."""
 
@@ -83,6 +85,20 @@ class ConnectionState:
     def followers(self, leader_id: str) -> list[str]:
         """Return the ids of the items that are a part of `leader_id`, in order."""
         return [item_id for item_id, leader in self.aliases.items() if leader == leader_id]
+
+    def part_followers(self, leader_id: str) -> list[str]:
+        """Return the ids of the items that are a part of `leader_id`, and take them for gone: they are deleted."""
+        parting = self.followers(leader_id)
+        for item_id in parting:
+            del self.aliases[item_id]
+            remember(self.parting, item_id, None, _REMEMBERED_CALLS)
+        return parting
+
+    def parted(self, item_id: str) -> bool:
+        """Note that an item was deleted; return whether it was, for us, a part of another one."""
+        was_parting = item_id in self.parting
+        self.parting.pop(item_id, None)
+        return self.aliases.pop(item_id, None) is not None or was_parting
 
     def interrupt(
         self, response_id: str | None = None, *, cancel: bool

@@ -15,6 +15,7 @@ from jackfield.hooks import RealtimeRunHooks
 from .approvals import Approvals
 from .budget_watch import BudgetWatch
 from .conversation import Conversation
+from .edits import Edits
 from .handovers import EditedHistory, Handovers
 from .history import History
 from .hold_back import HoldBack, ReleaseTracker
@@ -55,6 +56,7 @@ class Parts:
 def assemble(
     shared: Shared,
     history: History,
+    edits: Edits,
     *,
     current: Callable[[], PreparedAgent],
     hand_over: Callable[[RealtimeAgent[Any], EditedHistory | None], Awaitable[None]],
@@ -81,6 +83,7 @@ def assemble(
     conversation = Conversation(
         shared,
         history,
+        edits,
         turns,
         tool_calls=tool_calls,
         hosted=hosted,

@@ -8,11 +8,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
+from jackfield.errors import ProviderError
 from jackfield.transport import events as ev
 from jackfield.transport.items import AssistantMessageItem, RealtimeItem
 
 from . import events as se
 from .budget_watch import BudgetWatch
+from .edits import Edits
 from .history import History
 from .hold_back import HoldBack
 from .hook_calls import HookCalls
@@ -38,6 +40,7 @@ class Conversation:
         self,
         shared: Shared,
         history: History,
+        edits: Edits,
         turns: Turns,
         *,
         tool_calls: ToolCalls,
@@ -53,6 +56,7 @@ class Conversation:
         self._tell = shared.stream.tell
         self._tell_history = shared.stream.tell_history
         self._history = history
+        self._edits = edits
         self._turns = turns
         self._tool_calls = tool_calls
         self._hosted = hosted
@@ -172,6 +176,7 @@ class Conversation:
     # Items
 
     def _item_update(self, event: ev.ItemUpdate) -> None:
+        self._edits.confirmed(event.item.item_id)
         is_new = self._history.update(event.item, event.after)
         self._tell_item(event.item.item_id, is_new=is_new)
 
@@ -182,6 +187,7 @@ class Conversation:
         self._tell_history()
 
     def _item_deleted(self, event: ev.ItemDeleted) -> None:
+        self._edits.deleted(event.item_id)
         if self._history.delete(event.item_id):
             self._tell_history()
 
@@ -237,6 +243,8 @@ class Conversation:
             self._budget.used(context.usage)
 
     def _error(self, event: ev.Error) -> None:
+        if isinstance(event.error, ProviderError):
+            self._edits.forget()
         self._tell(se.RealtimeError(event.error, self._info))
 
 

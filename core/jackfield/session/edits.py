@@ -1,14 +1,80 @@
-"""Edits of the history: what the application gives for one, checked before anything is sent."""
+"""Edits of the history: what the application gives for one, and what of it the far end has not confirmed yet."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from difflib import SequenceMatcher
 
 from jackfield.errors import ConfigurationError
 from jackfield.transport.items import RealtimeItem
 
-__all__ = ["items_of"]
+__all__ = ["Edits", "items_of"]
+
+
+class Edits:
+    """What was asked of the far end and is not confirmed by it, so that an edit begins where the last one ended."""
+
+    def __init__(self) -> None:
+        self._wanted: Sequence[RealtimeItem] = ()
+        """The conversation as it was asked for last."""
+        self._created: set[str] = set()
+        """Those of it that are still to come, or to come anew."""
+        self._deleted: set[str] = set()
+        """Items that are still to go."""
+
+    def applied(self, history: Sequence[RealtimeItem]) -> list[RealtimeItem]:
+        """Return `history` as it will be when everything is confirmed."""
+        known = {item.item_id: item for item in history}
+        items = [
+            item if item.item_id in self._created else known[item.item_id]
+            for item in self._wanted
+            if item.item_id in self._created or item.item_id in known
+        ]
+        places = {item.item_id: place for place, item in enumerate(items)}
+        behind: dict[int, list[RealtimeItem]] = {}
+        place = -1
+        for item in history:  # what came meanwhile stands where it came
+            if item.item_id in places:
+                place = places[item.item_id]
+            elif item.item_id not in self._deleted:
+                behind.setdefault(place, []).append(item)
+        applied = behind.pop(-1, [])
+        for place, item in enumerate(items):
+            applied += [item, *behind.get(place, [])]
+        return applied
+
+    def sent(self, old: Sequence[RealtimeItem], new: Sequence[RealtimeItem]) -> None:
+        """Note an edit from `old` to `new`."""
+        before, after = [item.item_id for item in old], [item.item_id for item in new]
+        blocks = SequenceMatcher(None, before, after, autojunk=False).get_matching_blocks()
+        stay = {item_id for block in blocks for item_id in before[block.a : block.a + block.size]}
+        known = {item.item_id: item for item in old}
+        self._created &= set(after)
+        self._created |= {item.item_id for item in new if item.item_id not in stay or known[item.item_id] != item}
+        self._deleted |= known.keys() - set(after)
+        self._deleted -= self._created
+        self._wanted = tuple(new)
+
+    def confirmed(self, item_id: str) -> None:
+        """Note that the far end told of an item."""
+        self._created.discard(item_id)
+        self._settle()
+
+    def deleted(self, item_id: str) -> None:
+        """Note that an item left the conversation."""
+        self._deleted.discard(item_id)
+        self._settle()
+
+    def forget(self) -> None:
+        """Await nothing more: the far end refused something, and nobody knows what became of the rest."""
+        self._created.clear()
+        self._deleted.clear()
+        self._settle()
+
+    def _settle(self) -> None:
+        if not self._created and not self._deleted:
+            self._wanted = ()
 
 
 def items_of(given: object, what: str) -> list[RealtimeItem]:

@@ -139,7 +139,10 @@ class RealtimeToolStart:
 
 @frozen
 class RealtimeToolEnd:
-    """A tool ended and its output was sent. `output` is what it returned, or what the model was told of its failure."""
+    """A tool ended and its output was sent. `output` is what it returned, or what the model was told of its failure.
+
+    `error` is what it raised, also where the model was told of it; None where it returned, or wasn't run.
+    """
 
     type: ClassVar[Literal["tool_end"]] = "tool_end"
     agent: RealtimeAgent
@@ -149,6 +152,7 @@ class RealtimeToolEnd:
     info: RealtimeEventInfo
     call_id: str = ""
     response_id: str = ""
+    error: Exception | None = field(default=None, repr=False)
 
 
 @frozen

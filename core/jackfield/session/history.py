@@ -299,7 +299,8 @@ def _heard_words(transcript: str, playback: PartPlayback) -> str | None:
         return None
     if playback.generated and playback.played_ms + 1 > playback.received_ms:
         return transcript
-    end = int(len(transcript) * playback.played_ms / playback.received_ms) if playback.received_ms else 0
+    # The small term undoes what binary fractions take away.
+    end = int(len(transcript) * playback.played_ms / playback.received_ms + 1e-6) if playback.received_ms else 0
     if end >= len(transcript) or transcript[end : end + 1].isspace():
         return transcript[:end]
     return transcript[: _last_break(transcript[:end])]

@@ -31,7 +31,7 @@ from . import events as se
 from .approvals import Decision
 from .assembly import Parts, assemble
 from .checks import check_agent_fits, check_arguments, check_takeover, check_transport_fits
-from .edits import items_of
+from .edits import Edits, items_of
 from .farewell import say_farewell
 from .handovers import EditedHistory
 from .history import History
@@ -114,8 +114,10 @@ class RealtimeSession:
         self._connects = False
         self._prepared: PreparedAgent | None = None
         self._takeover: asyncio.Lock | None = None
+        self._takeovers: set[asyncio.Task[None]] = set()
         self._cleanup: asyncio.Task[None] | None = None
         self._history = History(self._transport.playback)
+        self._edits = Edits()
         self._context: RunContextWrapper[Any] = RunContextWrapper(context, items=self._history.items)
         self._seeds = [] if self._resumed is None else self._take_up(self._resumed)
         info = se.RealtimeEventInfo(self._context)
@@ -132,6 +134,7 @@ class RealtimeSession:
         self._parts: Parts = assemble(
             self._shared,
             self._history,
+            self._edits,
             current=self._current,
             hand_over=self._take_over,
             run_hooks=hooks,
@@ -207,6 +210,7 @@ class RealtimeSession:
         connected = False
         try:
             watch(self, self._observers)
+            self._shared.stream.watched()
             self._prepared = await prepare_agent(
                 self._agent, self._context, settings=self._settings, guardrails=self._run.output_guardrails
             )
@@ -320,9 +324,9 @@ class RealtimeSession:
         as the far end confirms it. Raises `ConfigurationError` for what the API can't create, before anything is sent.
         """
         transport = self._open()
-        old = self._history.items()
-        new = history(list(old)) if callable(history) else history
-        await transport.reset_history(old, items_of(new, "the new history"))
+        old = self._edits.applied(self._history.items())
+        new = items_of(history(list(old)) if callable(history) else history, "the new history")
+        await self._edit(transport, old, new)
 
     async def approve_tool_call(self, call_id: str, *, always: bool = False) -> None:
         """Let a call run that waits for approval (`tool_approval_required`); `always`: the agent's tool from now on.
@@ -418,16 +422,33 @@ class RealtimeSession:
         check_takeover(self._transport, agent)
         prepared = await prepare_agent(agent, self._context, guardrails=self._run.output_guardrails)
         check_agent_fits(self._transport, prepared)
+        # Shielded: what was begun is sent, also where the caller gives up, and then the session is to know of it.
+        takeover = asyncio.get_running_loop().create_task(self._hand_over(prepared, edited))
+        self._takeovers.add(takeover)
+        takeover.add_done_callback(self._takeovers.discard)
+        await asyncio.shield(takeover)
+
+    async def _hand_over(self, prepared: PreparedAgent, edited: EditedHistory | None) -> None:
         self._takeover = self._takeover or asyncio.Lock()
         async with self._takeover:
-            source = self._current()
+            transport, source = self._open(), self._current()  # it may have been closed meanwhile
             if edited is not None:
-                await self._transport.reset_history(*edited)
-            await self._transport.update_session_config(takeover_config(prepared, source, self._settings))
+                await self._edit(transport, *edited)
+            await transport.update_session_config(takeover_config(prepared, source, self._settings))
             self._prepared = prepared
-        self._shared.stream.tell(se.RealtimeHandoffEvent(source.agent, agent, self._shared.info))
-        self._parts.hooks.handed_over(source.agent, agent)
+        self._shared.stream.tell(se.RealtimeHandoffEvent(source.agent, prepared.agent, self._shared.info))
+        self._parts.hooks.handed_over(source.agent, prepared.agent)
         self._parts.hosted.refresh()
+
+    async def _edit(
+        self, transport: RealtimeTransportLayer, old: Sequence[RealtimeItem], new: Sequence[RealtimeItem]
+    ) -> None:
+        self._edits.sent(old, new)  # before it is sent: the answers may come while it is on its way
+        try:
+            await transport.reset_history(old, new)
+        except BaseException:
+            self._edits.forget()
+            raise
 
     def _open(self) -> RealtimeTransportLayer:
         if self._state == "open":

@@ -35,6 +35,7 @@ class SessionStream(AsyncIterator[Any]):
         self._drops = (0, 0)
         """What had been dropped when it was announced last: events, bytes."""
         self._was_read = False
+        self._watchers_of_errors = 0
         self._on_read: dict[str, Callable[[Any], Any]] = {
             "history_updated": self._history_read,
             "events_dropped": self._drops_read,
@@ -59,12 +60,16 @@ class SessionStream(AsyncIterator[Any]):
 
         self._on_read[kind] = see
 
+    def watched(self) -> None:
+        """Take those who listen by now for observers: an error that nobody else listens to is logged all the same."""
+        self._watchers_of_errors = self._emitter.count("error")
+
     def tell(self, event: Any, size: int = 0) -> None:
         """Tell `event`. A `size` in bytes makes it bulky: it may be dropped where nobody reads."""
         kind = event.type
         if self._emitter.listens(kind):
             self._emitter.emit(event)
-        elif kind == "error" and not self._was_read:
+        if kind == "error" and not self._was_read and self._emitter.count(kind) <= self._watchers_of_errors:
             error = event.error
             logger.error("%s: %s (nobody listens to 'error')", type(error).__name__, redact(str(error)))
         if kind == "audio_start" and (self._emitter.listens("audio") or self._emitter.listens(kind)):

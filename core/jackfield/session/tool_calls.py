@@ -144,18 +144,18 @@ class ToolCalls:
 
     def _tell_end(self, call: FunctionCall, call_id: str, turn: Turn, answer: Answer) -> None:
         shared = self._shared
-        if answer.fatal and answer.error is not None:
-            shared.fail(answer.error)
-            return
-        if answer.error is not None:
-            self._tell_error(answer.error)
         if answer.tool is not None:
             agent = turn.owner.agent
+            result, failure = answer.result, answer.failure
             shared.stream.tell(
                 RealtimeToolEnd(
-                    agent, answer.tool, call.arguments, answer.result, shared.info, call_id, call.response_id
+                    agent, answer.tool, call.arguments, result, shared.info, call_id, call.response_id, failure
                 )
             )
+        if answer.fatal and answer.error is not None:
+            shared.fail(answer.error)
+        elif answer.error is not None:
+            self._tell_error(answer.error)
 
     def _tell_error(self, error: Exception) -> None:
         told = error if isinstance(error, JackfieldError) else ToolError(str(error) or type(error).__name__)

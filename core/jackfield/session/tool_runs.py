@@ -63,6 +63,8 @@ class Answer:
     """What is to be told beside the answer."""
     fatal: bool = False
     """Whether `error` ends the session: the application asked for that."""
+    failure: Exception | None = None
+    """What the tool raised, whoever is told of it."""
 
 
 class _GuardedError(Exception):
@@ -127,7 +129,7 @@ class ToolRuns:
         except _GuardedError as guarded:
             return Answer(str(guarded), str(guarded), tool)
         except (ToolInputGuardrailTripwireTriggered, ToolOutputGuardrailTripwireTriggered) as tripped:
-            return Answer(f"The tool {tool.name} was stopped.", None, tool, False, tripped, fatal=True)
+            return Answer(f"The tool {tool.name} was stopped.", None, tool, False, tripped, fatal=True, failure=tripped)
         except asyncio.CancelledError:
             if self._shared.scope.closed or is_being_cancelled():
                 raise
@@ -257,27 +259,27 @@ class ToolRuns:
         error = ToolTimeoutError(f"Tool '{tool.name}' timed out after {tool.timeout:g} seconds.")
         self._log(tool, context, error)
         if tool.timeout_behavior == "raise_exception":
-            return Answer(str(error), None, tool, False, error, fatal=True)
+            return Answer(str(error), None, tool, False, error, fatal=True, failure=error)
         if tool.timeout_error_function is not None:
             text = await call_inline(tool.timeout_error_function, context, error)
         else:
             text = await self._worded("timeout", tool.name, context.tool_call_id, str(error))
-        return Answer(text, text, tool)
+        return Answer(text, text, tool, failure=error)
 
     async def _failed(self, tool: FunctionTool, context: ToolContext[Any], error: Exception) -> Answer:
         self._log(tool, context, error)
         if tool.failure_error_function is None:
-            return Answer(f"The tool {tool.name} failed.", None, tool, False, error, fatal=True)
+            return Answer(f"The tool {tool.name} failed.", None, tool, False, error, fatal=True, failure=error)
         default = default_tool_error_function(context, error)
         if tool.failure_error_function is default_tool_error_function:
             text = await self._worded("failure", tool.name, context.tool_call_id, default)
-            return Answer(text, text, tool)
+            return Answer(text, text, tool, failure=error)
         try:
             text = await call_inline(tool.failure_error_function, context, error)
         except Exception as failure:  # noqa: BLE001 - the call is answered all the same
             logger.warning("failure_error_function of %s failed: %s", tool.name, type(failure).__name__)
             text = default
-        return Answer(text, text, tool)
+        return Answer(text, text, tool, failure=error)
 
     async def _worded(
         self,

@@ -89,6 +89,10 @@ class Emitter:
         """Tell whether anyone listens to `type` by name."""
         return type in self._entries
 
+    def count(self, type: str) -> int:  # noqa: A002
+        """Return how many listeners there are for `type`."""
+        return len(self._entries.get(type, ()))
+
     def events(self) -> AsyncIterator[TransportEvent]:
         """Return an iterator over all events from now on; it ends after `connection_change` to `disconnected`."""
         queue: EventQueue[TransportEvent] = EventQueue()

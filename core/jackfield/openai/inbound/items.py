@@ -158,7 +158,7 @@ def _call_output(state: ConnectionState, wire_item: Message) -> Events:
 
 def item_deleted(state: ConnectionState, message: Message) -> Events:
     item_id = text_of(message, "item_id")
-    if state.aliases.pop(item_id, None) is not None:
+    if state.parted(item_id):
         return NOTHING  # it was no item of its own
     return (ev.ItemDeleted(item_id),)
 
