@@ -12,18 +12,18 @@ from jackfield.audio.tracker import RealtimePlaybackTracker
 from jackfield.budget import Budget
 from jackfield.hooks import RealtimeRunHooks
 
+from .agents import Agents
 from .approvals import Approvals
 from .budget_watch import BudgetWatch
 from .conversation import Conversation
 from .edits import Edits
-from .handovers import EditedHistory, Handovers
+from .handovers import Handovers
 from .history import History
 from .hold_back import HoldBack, ReleaseTracker
 from .hook_calls import HookCalls
 from .hosted import HostedTools
 from .metrics import Metrics
 from .output_guardrails import OutputGuardrails
-from .settings import PreparedAgent
 from .shared import Shared
 from .tool_calls import ToolCalls
 from .tool_runs import ToolRuns
@@ -57,23 +57,28 @@ def assemble(
     shared: Shared,
     history: History,
     edits: Edits,
+    agents: Agents,
     *,
-    current: Callable[[], PreparedAgent],
-    hand_over: Callable[[RealtimeAgent[Any], EditedHistory | None], Awaitable[None]],
     run_hooks: RealtimeRunHooks[Any] | None,
     tracker: RealtimePlaybackTracker | None,
     finish: Callable[[Budget], Awaitable[None]],
 ) -> Parts:
     """Put a session's parts together."""
     settings, stream = shared.settings, shared.stream
-    turns = Turns(current)
+    turns = Turns(agents.current)
     approvals = Approvals()
     hooks = HookCalls(shared, run_hooks)
     guardrails = OutputGuardrails(shared, turns)
     metrics = Metrics(shared.info, stream.tell, shared.transport.playback)
     stream.on_read("audio_start", lambda event: metrics.delivered(event.response_id))
-    tool_calls = ToolCalls(shared, turns, ToolRuns(shared, hooks, approvals), Handovers(shared, hand_over))
-    hosted = HostedTools(shared, approvals, current, turns, tool_calls.settle)
+    tool_calls = ToolCalls(shared, turns, ToolRuns(shared, hooks, approvals), Handovers(shared, agents))
+    hosted = HostedTools(shared, approvals, agents.current, turns, tool_calls.settle)
+
+    def taken(source: RealtimeAgent[Any], target: RealtimeAgent[Any]) -> None:
+        hooks.handed_over(source, target)
+        hosted.refresh()
+
+    agents.on_taken = taken
     hold_back = budget = None
     if settings.hold_back_ms is not None:
         released = tracker if isinstance(tracker, ReleaseTracker) else None

@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from difflib import SequenceMatcher
+from typing import TypeAlias
 
 from jackfield.errors import ConfigurationError
 from jackfield.transport.items import RealtimeItem
 
-__all__ = ["Edits", "items_of"]
+__all__ = ["EditedHistory", "Edits", "items_of"]
+
+EditedHistory: TypeAlias = tuple[Sequence[RealtimeItem], Sequence[RealtimeItem]]
+"""The history as it is, and as it is to be."""
 
 
 class Edits:

@@ -6,36 +6,31 @@ On the wire: (with an input filter) the edited history, the new agent's settings
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, TypeAlias
+from typing import Any
 
 from jackfield.agent import RealtimeAgent, enabled
 from jackfield.errors import ToolError
 from jackfield.handoffs import Handoff, HandoffInputData
 from jackfield.invoke import call_inline, is_being_cancelled
 from jackfield.transport.events import FunctionCall
-from jackfield.transport.items import RealtimeItem, RealtimeToolCallItem
+from jackfield.transport.items import RealtimeToolCallItem
 
-from .edits import items_of
+from .agents import Agents
+from .edits import EditedHistory, items_of
 from .events import RealtimeError
 from .shared import Shared
 from .tool_runs import Answer
 from .turns import Turn
 
-__all__ = ["EditedHistory", "Handovers"]
-
-EditedHistory: TypeAlias = tuple[Sequence[RealtimeItem], Sequence[RealtimeItem]]
-"""The history as it is, and as the next agent is to know it."""
+__all__ = ["Handovers"]
 
 
 class Handovers:
-    """The handoffs of one session. `hand_over` lets an agent take over, or raises and changes nothing."""
+    """The handoffs of one session."""
 
-    def __init__(
-        self, shared: Shared, hand_over: Callable[[RealtimeAgent, EditedHistory | None], Awaitable[None]]
-    ) -> None:
+    def __init__(self, shared: Shared, agents: Agents) -> None:
         self._shared = shared
-        self._hand_over = hand_over
+        self._agents = agents
 
     async def take(self, handoff: Handoff, call: FunctionCall, turn: Turn) -> Answer:
         """Take a handoff; return what the model is told of it. Where it fails the agent stays, and can say so."""
@@ -62,7 +57,7 @@ class Handovers:
         if handoff.on_handoff is not None:
             await call_inline(handoff.on_handoff, *((context, given) if handoff.takes_input else (context,)))
         edited = None if handoff.input_filter is None else await self._filtered(handoff, given, source)
-        await self._hand_over(handoff.agent, edited)
+        await self._agents.take_over(handoff.agent, edited)
 
     async def _filtered(self, handoff: Handoff, given: Any, source: RealtimeAgent) -> EditedHistory:
         assert handoff.input_filter is not None

@@ -149,6 +149,8 @@ class HostedTools:
                 waiting = self._approvals.reopen(request.item_id, owner.agent, name)
                 self._tell_required(request, server, owner)
                 decision = await waiting
+                if self._shared.over:
+                    return
             try:
                 await self._shared.transport.send_mcp_response(request, decision.approved, decision.message)
             except TransportError as error:

@@ -28,17 +28,17 @@ from jackfield.transport.options import ApiKey, BargeIn, ConnectOptions, Ready
 from jackfield.transport.registry import create_transport
 
 from . import events as se
+from .agents import Agents
 from .approvals import Decision
 from .assembly import Parts, assemble
-from .checks import check_agent_fits, check_arguments, check_takeover, check_transport_fits
+from .checks import check_arguments, check_transport_fits
 from .edits import Edits, items_of
 from .farewell import say_farewell
-from .handovers import EditedHistory
 from .history import History
 from .hold_back import ReleaseTracker
 from .metrics import SessionMetrics
 from .run_settings import RunSettings
-from .settings import ModelSettings, PreparedAgent, initial_config, prepare_agent, takeover_config
+from .settings import ModelSettings
 from .shared import Shared
 from .state import SessionState, find_agent, seed_items
 from .stream import SessionStream
@@ -112,9 +112,6 @@ class RealtimeSession:
         self._observers = observers
         self._state: Literal["new", "open", "closed"] = "new"
         self._connects = False
-        self._prepared: PreparedAgent | None = None
-        self._takeover: asyncio.Lock | None = None
-        self._takeovers: set[asyncio.Task[None]] = set()
         self._cleanup: asyncio.Task[None] | None = None
         self._history = History(self._transport.playback)
         self._edits = Edits()
@@ -131,12 +128,12 @@ class RealtimeSession:
             SessionStream(info, self._history.items),
             self._fail,
         )
+        self._agents = Agents(self._shared, self._settings, self._edits)
         self._parts: Parts = assemble(
             self._shared,
             self._history,
             self._edits,
-            current=self._current,
-            hand_over=self._take_over,
+            self._agents,
             run_hooks=hooks,
             tracker=playback_tracker,
             finish=self._finish_politely,
@@ -155,12 +152,12 @@ class RealtimeSession:
     @property
     def status(self) -> ev.ConnectionStatus:
         """The connection's status."""
-        return self._transport.status
+        return "disconnected" if self._shared.gone else self._transport.status
 
     @property
     def current_agent(self) -> RealtimeAgent[Any]:
         """The agent that has the conversation now."""
-        return self._prepared.agent if self._prepared is not None else self._agent
+        return self._agents.current().agent if self._agents.started else self._agent
 
     @property
     def history(self) -> list[RealtimeItem]:
@@ -185,7 +182,7 @@ class RealtimeSession:
     @property
     def mcp_tools(self) -> tuple[Mapping[str, Any], ...]:
         """The hosted MCP tools that the current agent may use, each with its `server_label`."""
-        return () if self._prepared is None else self._parts.hosted.tools
+        return self._parts.hosted.tools if self._agents.started else ()
 
     @property
     def muted(self) -> bool | None:
@@ -211,13 +208,7 @@ class RealtimeSession:
         try:
             watch(self, self._observers)
             self._shared.stream.watched()
-            self._prepared = await prepare_agent(
-                self._agent, self._context, settings=self._settings, guardrails=self._run.output_guardrails
-            )
-            check_agent_fits(self._transport, self._prepared)
-            joins_call = self._options.call_id is not None
-            traces = not self._run.tracing_disabled
-            config = initial_config(self._prepared, self._settings, joins_call=joins_call, traces=traces)
+            config = await self._agents.start(self._agent, joins_call=self._options.call_id is not None)
             if self._state != "open":
                 raise SessionStateError("close() was called while the session was entered")
             for kind, handler in self._parts.conversation.handlers().items():
@@ -262,6 +253,9 @@ class RealtimeSession:
         self._shared.scope.close()
         if self._parts.hold_back is not None:
             self._parts.hold_back.close()  # before its judges are cancelled: that must not let anything go
+        self._hear_no_more()
+
+    def _hear_no_more(self) -> None:
         for kind, handler in self._parts.conversation.handlers().items():
             self._transport.off(kind, handler)
 
@@ -270,8 +264,8 @@ class RealtimeSession:
             await self._shared.scope.aclose()
             self._parts.close()
             self._history.freeze()
-            if self._connects:
-                await self._transport.close()
+            if self._connects and (not self._shared.gone or self._transport.status == "disconnected"):
+                await self._transport.close()  # else it carries another session by now
         finally:
             self._transport.off("connection_change", self._on_connection_change)
             self._shared.stream.end()
@@ -313,7 +307,7 @@ class RealtimeSession:
     async def update_agent(self, agent: RealtimeAgent[Any]) -> None:
         """Let another agent take over from now on. Where it isn't valid nothing changes and nothing is sent."""
         self._open()
-        await self._take_over(agent)
+        await self._agents.take_over(agent)
 
     async def update_history(
         self, history: Sequence[RealtimeItem] | Callable[[list[RealtimeItem]], Sequence[RealtimeItem]]
@@ -323,10 +317,10 @@ class RealtimeSession:
         Items that are left out are deleted; new and changed ones are created in their places. `session.history` follows
         as the far end confirms it. Raises `ConfigurationError` for what the API can't create, before anything is sent.
         """
-        transport = self._open()
+        self._open()
         old = self._edits.applied(self._history.items())
         new = items_of(history(list(old)) if callable(history) else history, "the new history")
-        await self._edit(transport, old, new)
+        await self._agents.edit(old, new)
 
     async def approve_tool_call(self, call_id: str, *, always: bool = False) -> None:
         """Let a call run that waits for approval (`tool_approval_required`); `always`: the agent's tool from now on.
@@ -379,6 +373,9 @@ class RealtimeSession:
         return seeds
 
     def _on_connection_change(self, event: ev.ConnectionChange) -> None:
+        if self._shared.gone:
+            self._history.freeze()  # the transport begins another connection, and that is not ours
+            return
         if event.status == "disconnected":
             self._parts.metrics.close()
             if self._parts.hold_back is not None:
@@ -387,6 +384,9 @@ class RealtimeSession:
         if event.status == "disconnected":
             # What was told before is still read; then iterating ends, or raises what ended the conversation.
             self._shared.stream.end(event.error)
+            # From now on the transport may carry another session, of which this one is to have no part.
+            self._shared.gone = True
+            self._hear_no_more()
 
     def _decide(self, call_id: str, decision: Decision, always: bool) -> None:
         if self._state == "new":
@@ -412,47 +412,9 @@ class RealtimeSession:
         await say_farewell(self, budget)
         await self.close()
 
-    # Agents
-
-    def _current(self) -> PreparedAgent:
-        assert self._prepared is not None, "set before the transport tells anything"
-        return self._prepared
-
-    async def _take_over(self, agent: RealtimeAgent[Any], edited: EditedHistory | None = None) -> None:
-        check_takeover(self._transport, agent)
-        prepared = await prepare_agent(agent, self._context, guardrails=self._run.output_guardrails)
-        check_agent_fits(self._transport, prepared)
-        # Shielded: what was begun is sent, also where the caller gives up, and then the session is to know of it.
-        takeover = asyncio.get_running_loop().create_task(self._hand_over(prepared, edited))
-        self._takeovers.add(takeover)
-        takeover.add_done_callback(self._takeovers.discard)
-        await asyncio.shield(takeover)
-
-    async def _hand_over(self, prepared: PreparedAgent, edited: EditedHistory | None) -> None:
-        self._takeover = self._takeover or asyncio.Lock()
-        async with self._takeover:
-            transport, source = self._open(), self._current()  # it may have been closed meanwhile
-            if edited is not None:
-                await self._edit(transport, *edited)
-            await transport.update_session_config(takeover_config(prepared, source, self._settings))
-            self._prepared = prepared
-        self._shared.stream.tell(se.RealtimeHandoffEvent(source.agent, prepared.agent, self._shared.info))
-        self._parts.hooks.handed_over(source.agent, prepared.agent)
-        self._parts.hosted.refresh()
-
-    async def _edit(
-        self, transport: RealtimeTransportLayer, old: Sequence[RealtimeItem], new: Sequence[RealtimeItem]
-    ) -> None:
-        self._edits.sent(old, new)  # before it is sent: the answers may come while it is on its way
-        try:
-            await transport.reset_history(old, new)
-        except BaseException:
-            self._edits.forget()
-            raise
-
     def _open(self) -> RealtimeTransportLayer:
         if self._state == "open":
-            if self._transport.status == "disconnected":
+            if self._shared.gone or self._transport.status == "disconnected":
                 raise NotConnectedError("the session's connection is over: make a new RealtimeSession to go on")
             return self._transport
         advice = "enter it first (async with session)" if self._state == "new" else "make a new one"

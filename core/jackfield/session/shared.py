@@ -35,13 +35,15 @@ class Shared:
     stream: SessionStream
     fail: Callable[[Exception], None]
     """End the session because of an error that the application wants raised."""
+    gone: bool = False
+    """Whether the connection has ended. Whatever the transport carries afterwards is another session's."""
     ending: bool = False
     """Whether the last words are being said: nothing more is asked for."""
 
     @property
     def over(self) -> bool:
         """Whether the conversation has ended, by whomever: what still comes of it is nobody's."""
-        return self.scope.closed or self.transport.status == "disconnected"
+        return self.gone or self.scope.closed or self.transport.status == "disconnected"
 
     async def request_response(self) -> None:
         """Ask for an answer to what has entered the conversation."""
