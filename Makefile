@@ -32,11 +32,11 @@ format: $(READY)
 clean:
 	rm -rf $(VENV) out
 
-$(READY): pyproject.toml constraints.txt plugins/local/pyproject.toml
+$(READY): pyproject.toml constraints.txt plugins/local/pyproject.toml plugins/otel/pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 		|| { echo "Python 3.11 or newer is needed: make PYTHON=python3.12"; exit 1; }
 	$(PYTHON) -m venv $(VENV) || { echo "Python's venv is missing. On Debian: apt-get install python3-venv"; exit 1; }
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt uv
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --constraint constraints.txt \
-		--editable '.[all]' --editable 'plugins/local[speech]' --group dev
+		--editable '.[all]' --editable 'plugins/local[speech]' --editable plugins/otel --group dev
 	touch $@

@@ -20,7 +20,7 @@ HEAVY = {
 }
 """What costs time or memory to import, and is needed by some users only."""
 
-SOURCES = ("core", "transports", "plugins/local/src")
+SOURCES = ("core", "transports", "plugins/local/src", "plugins/otel/src")
 
 
 def modules_after(program: str) -> set[str]:
@@ -85,7 +85,7 @@ def test_layers() -> None:
 class TestPrivateNames:
     """A name with a leading underscore is imported within its own package only: that of the module that has it."""
 
-    @pytest.mark.parametrize("source", [*SOURCES, "tests", "plugins/local/tests"])
+    @pytest.mark.parametrize("source", [*SOURCES, "tests", "plugins/local/tests", "plugins/otel/tests"])
     def test_none_crosses_a_package(self, source: str) -> None:
         assert [found for path in python_files(source) for found in crossings(path.read_text(), name_of(path))] == []
 

@@ -206,8 +206,8 @@ class RealtimeSession:
         self._state = "open"
         connected = False
         try:
-            watch(self, self._observers)
-            self._shared.stream.watched()
+            with self._shared.stream.watching():
+                watch(self, self._observers)
             config = await self._agents.start(self._agent, joins_call=self._options.call_id is not None)
             if self._state != "open":
                 raise SessionStateError("close() was called while the session was entered")

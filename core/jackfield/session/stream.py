@@ -6,8 +6,9 @@ held up to a byte budget; what is dropped is counted, and told.
 
 from __future__ import annotations
 
+import contextlib
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 from jackfield.errors import ListenerError, redact
@@ -60,9 +61,14 @@ class SessionStream(AsyncIterator[Any]):
 
         self._on_read[kind] = see
 
-    def watched(self) -> None:
-        """Take those who listen by now for observers: an error that nobody else listens to is logged all the same."""
-        self._watchers_of_errors = self._emitter.count("error")
+    @contextlib.contextmanager
+    def watching(self) -> Iterator[None]:
+        """Take those who begin to listen now for observers: an error that nobody else takes is logged all the same."""
+        others = self._emitter.count("error")
+        try:
+            yield
+        finally:
+            self._watchers_of_errors = self._emitter.count("error") - others
 
     def tell(self, event: Any, size: int = 0) -> None:
         """Tell `event`. A `size` in bytes makes it bulky: it may be dropped where nobody reads."""
