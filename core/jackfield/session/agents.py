@@ -62,12 +62,16 @@ class Agents:
         task.add_done_callback(self._under_way.discard)
         await asyncio.shield(task)
 
+    def history(self) -> list[RealtimeItem]:
+        """Return the conversation as the far end will have it once it has done what was asked."""
+        return self._edits.applied(self._shared.context.history)
+
     async def edit(self, old: Sequence[RealtimeItem], new: Sequence[RealtimeItem]) -> None:
         """Edit the far end's conversation from `old` to `new`."""
         self._edits.sent(old, new)  # before it is sent: the answers may come while it is on its way
         try:
             await self._shared.transport.reset_history(old, new)
-        except BaseException:
+        except Exception:  # who merely gives up has sent it all the same
             self._edits.forget()
             raise
 

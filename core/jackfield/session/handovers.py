@@ -61,9 +61,9 @@ class Handovers:
 
     async def _filtered(self, handoff: Handoff, given: Any, source: RealtimeAgent) -> EditedHistory:
         assert handoff.input_filter is not None
-        history = self._shared.context.history
+        history = self._agents.history()
         data = HandoffInputData(
-            history=history, input=given, context=self._shared.context, from_agent=source, to_agent=handoff.agent
+            history=list(history), input=given, context=self._shared.context, from_agent=source, to_agent=handoff.agent
         )
         kept = await call_inline(handoff.input_filter, data)
         items = items_of(kept, f"what the input_filter of {handoff.tool_name!r} returned")

@@ -74,6 +74,8 @@ class OutputGuardrails:
 
     def started(self, response_id: str, owner: PreparedAgent) -> None:
         """Watch a response, if its agent or the run has guardrails."""
+        if not response_id:
+            self._stopped.pop("", None)  # nothing ties it to the one that was stopped
         if owner.guardrails and response_id not in self._stopped and response_id not in self._watched:
             self._watched[response_id] = _Watched(owner)
             while len(self._watched) > _MOST_RESPONSES:

@@ -318,7 +318,7 @@ class RealtimeSession:
         as the far end confirms it. Raises `ConfigurationError` for what the API can't create, before anything is sent.
         """
         self._open()
-        old = self._edits.applied(self._history.items())
+        old = self._agents.history()
         new = items_of(history(list(old)) if callable(history) else history, "the new history")
         await self._agents.edit(old, new)
 
@@ -378,6 +378,8 @@ class RealtimeSession:
             return
         if event.status == "disconnected":
             self._parts.metrics.close()
+            if self._parts.budget is not None:
+                self._parts.budget.close()
             if self._parts.hold_back is not None:
                 self._parts.hold_back.close()
         self._shared.stream.tell(event)

@@ -115,6 +115,8 @@ class ToolCalls:
                 logger.debug("the connection ended before the output of %s was sent", call.name)
             else:
                 self._tell_error(error)
+                if known.answer is not None and known.answer.fatal and known.answer.error is not None:
+                    self._shared.fail(known.answer.error)
         finally:
             if known.state == "open":
                 known.state = "unsent" if known.answer is not None else "answered"
