@@ -30,7 +30,8 @@ __all__ = ["ToolCalls"]
 
 logger = logging.getLogger("jackfield.session")
 
-_SYNC_TOOL_THREADS = 8
+_SYNC_TOOL_THREADS = 32
+"""Threads are started as they are needed. One that hangs past its time limit is lost, for it can't be stopped."""
 _REMEMBERED_CALLS = 512
 
 
