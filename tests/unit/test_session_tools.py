@@ -179,10 +179,10 @@ class TestSeveralCalls:
             return "waited"
 
         async with open_session(agent_with(wait)) as (_, far):
-            far.send(*call_turn("resp_1", *((f"call_{number}", "wait", "{}") for number in range(12))))
+            far.send(*call_turn("resp_1", *((f"call_{number}", "wait", "{}") for number in range(40))))
             await far.heard()
             gate.set()
-            assert set((await outputs(far, 12)).values()) == {"waited"}
+            assert set((await outputs(far, 40)).values()) == {"waited"}
             await far.received("response.create")
 
 
