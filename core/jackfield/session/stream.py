@@ -75,9 +75,8 @@ class SessionStream(AsyncIterator[Any]):
         kind = event.type
         if self._emitter.listens(kind):
             self._emitter.emit(event)
-        if kind == "error" and not self._was_read and self._emitter.count(kind) <= self._watchers_of_errors:
-            error = event.error
-            logger.error("%s: %s (nobody listens to 'error')", type(error).__name__, redact(str(error)))
+        if kind == "error":
+            self._log_unheard(event)
         if kind == "audio_start" and (self._emitter.listens("audio") or self._emitter.listens(kind)):
             see = self._on_read.get(kind)
             if see is not None:
@@ -85,6 +84,11 @@ class SessionStream(AsyncIterator[Any]):
         self._queue.put(event, size)
         if size and not self._drops_told and self._queue.dropped != self._drops[0]:
             self._announce_drops()
+
+    def _log_unheard(self, event: se.RealtimeError) -> None:
+        if not self._was_read and self._emitter.count("error") <= self._watchers_of_errors:
+            error = event.error
+            logger.error("%s: %s (nobody listens to 'error')", type(error).__name__, redact(str(error)))
 
     def tell_history(self) -> None:
         """Tell that the history changed."""
