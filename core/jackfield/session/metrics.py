@@ -59,7 +59,6 @@ class Metrics:
         self._tell = tell
         self._playback = playback
         self._open: dict[str, _Open] = {}
-        self._newest: TurnMetrics | None = None
         self._speech_stopped_at: float | None = None
 
     def speech_stopped(self, _: SpeechStopped) -> None:
@@ -75,7 +74,6 @@ class Metrics:
             response_id=response_id, agent=agent, speech_stopped_at=self._speech_stopped_at, created_at=_now()
         )
         self._speech_stopped_at = None
-        self._newest = metrics
         self._open[response_id] = _Open(metrics)
         if len(self._open) > _REMEMBERED_TURNS:
             del self._open[next(iter(self._open))]
@@ -85,9 +83,9 @@ class Metrics:
 
     def delta(self, response_id: str) -> None:
         """A word or some audio of a response arrived. Only the first is of interest."""
-        newest = self._newest
-        if newest is not None and newest.first_delta_at is None and newest.response_id == response_id:
-            newest.first_delta_at = _now()
+        turn = self._open.get(response_id)
+        if turn is not None and turn.metrics.first_delta_at is None:
+            turn.metrics.first_delta_at = _now()
 
     def audio_part(self, response_id: str, item_id: str, content_index: int) -> None:
         """The audio of another content part begins."""
