@@ -58,7 +58,7 @@ class Wire:
     async def connect(self, options=None, /, **kwargs): ...
 
     close = send_event = send_message = add_image = send_audio = commit_audio = clear_audio = connect
-    request_response = update_session_config = mute = interrupt = reset_history = connect
+    request_response = update_session_config = mute = interrupt = playback = reset_history = connect
     send_function_call_output = send_mcp_response = on = once = off = events = connect
 """
 

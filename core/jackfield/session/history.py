@@ -278,6 +278,8 @@ def _merged_parts(known: tuple[ContentPart, ...], parts: tuple[ContentPart, ...]
 
 def _heard_text(item: AssistantMessageItem, parts: dict[int, PartPlayback]) -> str | None:
     """Return the words that were heard; None where nobody knows. What was written needs no hearing."""
+    if any(part.played_ms > 0 and index >= len(item.content) for index, part in parts.items()):
+        return None  # it was heard before its words came
     heard: list[str] = []
     for index, part in enumerate(item.content):
         if isinstance(part, AssistantText):
@@ -295,7 +297,7 @@ def _heard_words(transcript: str, playback: PartPlayback) -> str | None:
     """Return the whole words of `transcript` that fit into what was played: words are spread evenly over the audio."""
     if playback.played_ms <= 0:
         return ""
-    if math.isinf(playback.received_ms):
+    if math.isinf(playback.received_ms) or not transcript:
         return None
     if playback.generated and playback.played_ms + 1 > playback.received_ms:
         return transcript

@@ -11,7 +11,7 @@ import asyncio
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from jackfield.errors import ListenerError, TransportError, redact
+from jackfield.errors import ListenerError, ToolError, TransportError, redact
 from jackfield.hosted_mcp import HostedMCPTool
 from jackfield.invoke import call_inline, is_being_cancelled
 from jackfield.transport.events import McpApprovalRequest, McpToolCallCompleted, McpToolsListed, TurnDone
@@ -48,7 +48,7 @@ class HostedTools:
         """Calls that were not over when their responses were."""
         self._ended: dict[str, None] = {}
         self._listed: dict[str, tuple[Mapping[str, Any], ...]] = {}
-        self._asked: dict[str, None] = {}
+        self._asked: dict[str, McpApprovalRequest] = {}
         self._told: list[tuple[str, str]] = []
 
     @property
@@ -133,9 +133,13 @@ class HostedTools:
 
     def approval_requested(self, request: McpApprovalRequest) -> None:
         """The far end asks whether it may make a call."""
-        if request.item_id in self._asked:
+        known = self._asked.get(request.item_id)
+        if known is not None:
+            if known != request:
+                changed = f"the approval request {request.item_id!r} came again for another call; it was ignored"
+                self._shared.stream.tell(RealtimeError(ToolError(changed), self._shared.info))
             return
-        self._asked[request.item_id] = None
+        self._asked[request.item_id] = request
         while len(self._asked) > _REMEMBERED:
             del self._asked[next(iter(self._asked))]
         self._shared.scope.spawn(self._answer(request, self._current()), name="mcp approval")

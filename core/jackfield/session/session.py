@@ -94,6 +94,8 @@ class RealtimeSession:
         self._settings = ModelSettings.of((config or {}).get("model_settings"), initial_model_settings)
         self._resumed = state if state is None or isinstance(state, SessionState) else SessionState.from_dict(state)
         self._agent = agent if self._resumed is None else find_agent(agent, self._resumed.agent)
+        if self._agent is not agent:
+            self._settings = self._settings.of_another_agent()
         self._transport = create_transport(transport) if isinstance(transport, str) else transport
         check_transport_fits(self._transport, self._run, self._resumed)
         if self._run.hold_back_ms is not None and playback_tracker is None:
@@ -416,6 +418,8 @@ class RealtimeSession:
 
     def _open(self) -> RealtimeTransportLayer:
         if self._state == "open":
+            if not self._connects:
+                raise SessionStateError("the session is being entered: wait until that is done")
             if self._shared.gone or self._transport.status == "disconnected":
                 raise NotConnectedError("the session's connection is over: make a new RealtimeSession to go on")
             return self._transport

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from jackfield.agent import RealtimeAgent, Tool, enabled
 from jackfield.config import check_model_settings
@@ -77,6 +77,12 @@ class ModelSettings:
         names = (layer.get("model") for layer in reversed(layers))
         given["model"] = next((name for name in names if isinstance(name, str)), None)
         return cls(run=layers[0], initial=layers[1], **given)
+
+
+    def of_another_agent(self) -> ModelSettings:
+        """Return them for an agent that isn't the one which they were given for: without what that has of its own."""
+        kept = {key: value for key, value in self.initial.items() if key not in ("instructions", "prompt")}
+        return evolve(self, tools=None, handoffs=None, initial=kept)
 
 
 @frozen

@@ -111,7 +111,8 @@ def _conversation_item(state: ConnectionState, message: Message, status: ItemSta
         known = state.calls.get(item.call_id)
         item = known if known is not None else evolve(item, status="in_progress")
     if isinstance(item, McpApprovalRequestItem):
-        item = state.approval_requests.get(item.item_id, item)
+        asked = state.approval_requests.get(item.item_id)
+        item = evolve(item, approved=None if asked is None else asked.approved)
         remember(state.approval_requests, item.item_id, item)
     return (ev.ItemUpdate(item=item, after=after),)
 
