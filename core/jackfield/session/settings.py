@@ -78,7 +78,6 @@ class ModelSettings:
         given["model"] = next((name for name in names if isinstance(name, str)), None)
         return cls(run=layers[0], initial=layers[1], **given)
 
-
     def of_another_agent(self) -> ModelSettings:
         """Return them for an agent that isn't the one which they were given for: without what that has of its own."""
         kept = {key: value for key, value in self.initial.items() if key not in ("instructions", "prompt")}
