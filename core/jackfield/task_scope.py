@@ -20,7 +20,7 @@ class TaskScope:
     """
 
     def __init__(self) -> None:
-        self._tasks: set[asyncio.Task[Any]] = set()
+        self._tasks: dict[asyncio.Task[Any], None] = {}
         self._closed = False
 
     @property
@@ -34,7 +34,7 @@ class TaskScope:
             coroutine.close()
             return None
         task = asyncio.get_running_loop().create_task(coroutine, name=name)
-        self._tasks.add(task)
+        self._tasks[task] = None
         task.add_done_callback(self._done)
         return task
 
@@ -45,7 +45,7 @@ class TaskScope:
     async def aclose(self, timeout: float = 1.0) -> None:
         """Cancel every task but the calling one, and wait for them, `timeout` seconds at most."""
         self._closed = True
-        tasks = self._tasks - {asyncio.current_task()}
+        tasks = self._tasks.keys() - {asyncio.current_task()}
         for task in tasks:
             task.cancel()
         if tasks:
@@ -54,6 +54,6 @@ class TaskScope:
                 logger.warning("task %s does not end although it was cancelled; it is left behind", task.get_name())
 
     def _done(self, task: asyncio.Task[Any]) -> None:
-        self._tasks.discard(task)
+        self._tasks.pop(task, None)
         if not task.cancelled() and (error := task.exception()) is not None:
             logger.error("task %s failed", task.get_name(), exc_info=error)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -518,3 +519,26 @@ class TestWhatTheModelIsTold:
             await read_until(session, "guardrail_tripped")
             await settle()
             assert len(feedback(far)) == 1
+
+
+async def test_a_plain_function_judges_on_a_thread_of_the_sessions_own() -> None:
+    busy = threading.Event()
+    pool = ThreadPoolExecutor(1)
+    asyncio.get_running_loop().set_default_executor(pool)
+    blocked = asyncio.get_running_loop().run_in_executor(None, busy.wait, 30)
+    threads: list[str] = []
+
+    @output_guardrail
+    def judge(context: Any, agent: RealtimeAgent, text: str) -> GuardrailFunctionOutput:
+        threads.append(threading.current_thread().name)
+        return GuardrailFunctionOutput(None, tripwire_triggered=True)
+
+    try:
+        async with open_session(RealtimeAgent("Greeter", output_guardrails=[judge])) as (session, far):
+            far.send(*text_turn("resp_1", "item_1"))
+            await read_until(session, "guardrail_tripped")
+            assert [name.startswith("jackfield") for name in threads] == [True]
+    finally:
+        busy.set()
+        await blocked
+        pool.shutdown()

@@ -164,8 +164,7 @@ class Connection:
         reactions = self._write_reactions()
         emitter = self._emitter
         if emitter.listens("*"):
-            first = [message]
-            emitter.emit_raw("*", lambda: first.pop() if first else decode(frame))
+            emitter.emit_raw("*", lambda: decode(frame), message)
         for event in events:
             if self._ended:
                 return  # a listener closed the transport: the rest of this frame is nobody's

@@ -28,7 +28,7 @@ class Agents:
         self._edits = edits
         self._prepared: PreparedAgent | None = None
         self._turn: asyncio.Lock | None = None
-        self._under_way: set[asyncio.Task[None]] = set()
+        self._under_way: dict[asyncio.Task[None], None] = {}
         self.on_taken: Callable[[RealtimeAgent[Any], RealtimeAgent[Any]], None] | None = None
 
     @property
@@ -58,8 +58,8 @@ class Agents:
         check_agent_fits(shared.transport, prepared)
         # Shielded: what was begun is sent, also where the caller gives up, and then the session is to know of it.
         task = asyncio.get_running_loop().create_task(self._give_to(prepared, edited))
-        self._under_way.add(task)
-        task.add_done_callback(self._under_way.discard)
+        self._under_way[task] = None
+        task.add_done_callback(self._under_way.pop)
         await asyncio.shield(task)
 
     def history(self) -> list[RealtimeItem]:

@@ -37,7 +37,6 @@ class Parts:
     """What a session consists of, beside what its parts share."""
 
     conversation: Conversation
-    tool_calls: ToolCalls
     hosted: HostedTools
     approvals: Approvals
     hooks: HookCalls
@@ -46,8 +45,7 @@ class Parts:
     budget: BudgetWatch | None
 
     def close(self) -> None:
-        """Let go of timers and threads."""
-        self.tool_calls.close()
+        """Let go of timers."""
         self.metrics.close()
         if self.budget is not None:
             self.budget.close()
@@ -70,7 +68,7 @@ def assemble(
     hooks = HookCalls(shared, run_hooks)
     guardrails = OutputGuardrails(shared, turns)
     metrics = Metrics(shared.info, stream.tell, shared.transport.playback)
-    stream.on_read("audio_start", lambda event: metrics.delivered(event.response_id))
+    stream.on_audio_taken = metrics.delivered
     tool_calls = ToolCalls(shared, turns, ToolRuns(shared, hooks, approvals), Handovers(shared, agents))
     hosted = HostedTools(shared, approvals, agents.current, turns, tool_calls.settle)
 
@@ -98,4 +96,4 @@ def assemble(
         hold_back=hold_back,
         budget=budget,
     )
-    return Parts(conversation, tool_calls, hosted, approvals, hooks, metrics, hold_back, budget)
+    return Parts(conversation, hosted, approvals, hooks, metrics, hold_back, budget)

@@ -22,9 +22,9 @@ class Edits:
     def __init__(self) -> None:
         self._wanted: Sequence[RealtimeItem] = ()
         """The conversation as it was asked for last."""
-        self._created: set[str] = set()
+        self._created: frozenset[str] = frozenset()
         """Those of it that are still to come, or to come anew."""
-        self._deleted: set[str] = set()
+        self._deleted: frozenset[str] = frozenset()
         """Items that are still to go."""
 
     def applied(self, history: Sequence[RealtimeItem]) -> list[RealtimeItem]:
@@ -54,26 +54,27 @@ class Edits:
         blocks = SequenceMatcher(None, before, after, autojunk=False).get_matching_blocks()
         stay = {item_id for block in blocks for item_id in before[block.a : block.a + block.size]}
         known = {item.item_id: item for item in old}
-        self._created &= set(after)
+        self._created &= frozenset(after)
         self._created |= {item.item_id for item in new if item.item_id not in stay or known[item.item_id] != item}
-        self._deleted |= known.keys() - set(after)
+        self._deleted |= known.keys() - frozenset(after)
         self._deleted -= self._created
         self._wanted = tuple(new)
 
     def confirmed(self, item_id: str) -> None:
         """Note that the far end told of an item."""
-        self._created.discard(item_id)
-        self._settle()
+        if item_id in self._created:
+            self._created -= {item_id}
+            self._settle()
 
     def deleted(self, item_id: str) -> None:
         """Note that an item left the conversation."""
-        self._deleted.discard(item_id)
-        self._settle()
+        if item_id in self._deleted:
+            self._deleted -= {item_id}
+            self._settle()
 
     def forget(self) -> None:
         """Await nothing more: the far end refused something, and nobody knows what became of the rest."""
-        self._created.clear()
-        self._deleted.clear()
+        self._created = self._deleted = frozenset()
         self._settle()
 
     def _settle(self) -> None:

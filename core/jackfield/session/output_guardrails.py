@@ -112,6 +112,7 @@ class OutputGuardrails:
 
     async def _judge(self, response_id: str, watched: _Watched) -> None:
         """One judgement after another, for as long as there is something to judge now."""
+        self._shared.use_threads()
         try:
             while (item_id := self._next(watched)) is not None:
                 length = watched.lengths[item_id]

@@ -265,6 +265,7 @@ class RealtimeSession:
         try:
             await self._shared.scope.aclose()
             self._parts.close()
+            self._shared.let_go_of_threads()
             self._history.freeze()
             if self._connects and (not self._shared.gone or self._transport.status == "disconnected"):
                 await self._transport.close()  # else it carries another session by now

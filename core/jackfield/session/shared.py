@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from attrs import define
 
 from jackfield.errors import TransportError
+from jackfield.invoke import use_executor
 from jackfield.run_context import RunContextWrapper
 from jackfield.task_scope import TaskScope
 from jackfield.transport.layer import RealtimeTransportLayer
@@ -20,6 +22,9 @@ from .stream import SessionStream
 __all__ = ["Shared"]
 
 logger = logging.getLogger("jackfield.session")
+
+_THREADS = 32
+"""Threads are started as they are needed. One that hangs past its time limit is lost, for it can't be stopped."""
 
 
 @define(eq=False)
@@ -39,6 +44,19 @@ class Shared:
     """Whether the connection has ended. Whatever the transport carries afterwards is another session's."""
     ending: bool = False
     """Whether the last words are being said: nothing more is asked for."""
+
+    _pool: ThreadPoolExecutor | None = None
+
+    def use_threads(self) -> None:
+        """Have the current task run the application's plain functions on threads of this session's own."""
+        if self._pool is None:
+            self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="jackfield-tool")
+        use_executor(self._pool)
+
+    def let_go_of_threads(self) -> None:
+        """Start nothing more on them. What still runs on one finishes there, unheard."""
+        if self._pool is not None:
+            self._pool.shutdown(wait=False, cancel_futures=True)
 
     @property
     def over(self) -> bool:

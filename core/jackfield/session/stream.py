@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from typing import Any
 
 from jackfield.errors import ListenerError, redact
@@ -24,7 +24,7 @@ logger = logging.getLogger("jackfield.session")
 
 
 class SessionStream(AsyncIterator[Any]):
-    """The telling side of one session. `on_read` functions see an event of their type when it is taken."""
+    """The telling side of one session. `on_audio_taken` is told of the first audio of a response that is taken."""
 
     def __init__(self, info: se.RealtimeEventInfo, history: Callable[[], list[RealtimeItem]]) -> None:
         self._info = info
@@ -37,10 +37,7 @@ class SessionStream(AsyncIterator[Any]):
         """What had been dropped when it was announced last: events, bytes."""
         self._was_read = False
         self._watchers_of_errors = 0
-        self._on_read: dict[str, Callable[[Any], Any]] = {
-            "history_updated": self._history_read,
-            "events_dropped": self._drops_read,
-        }
+        self.on_audio_taken: Callable[[str], None] | None = None
 
     @property
     def emitter(self) -> Emitter:
@@ -51,15 +48,6 @@ class SessionStream(AsyncIterator[Any]):
     def dropped(self) -> int:
         """How many bulky events were dropped so far."""
         return self._queue.dropped
-
-    def on_read(self, kind: str, function: Callable[[Any], None]) -> None:
-        """Have `function` see each event of that type when it is taken from the stream."""
-
-        def see(event: Any) -> Any:
-            function(event)
-            return event
-
-        self._on_read[kind] = see
 
     @contextlib.contextmanager
     def watching(self) -> Iterator[None]:
@@ -78,9 +66,7 @@ class SessionStream(AsyncIterator[Any]):
         if kind == "error":
             self._log_unheard(event)
         if kind == "audio_start" and (self._emitter.listens("audio") or self._emitter.listens(kind)):
-            see = self._on_read.get(kind)
-            if see is not None:
-                see(event)  # who listens has it now
+            self._audio_taken(event)  # who listens has it now
         self._queue.put(event, size)
         if size and not self._drops_told and self._queue.dropped != self._drops[0]:
             self._announce_drops()
@@ -114,8 +100,8 @@ class SessionStream(AsyncIterator[Any]):
     async def __anext__(self) -> Any:
         # No generator: one that is cancelled while it waits, by a time limit say, would be over for good.
         event = await self._queue.__anext__()
-        see = self._on_read.get(event.type)
-        return event if see is None else see(event)
+        see = _ON_READ.get(event.type)
+        return event if see is None else see(self, event)
 
     def _announce_drops(self) -> None:
         """One announcement in the stream stands for all drops, until it is read."""
@@ -137,6 +123,11 @@ class SessionStream(AsyncIterator[Any]):
         self._history_told = False
         return event
 
+    def _audio_taken(self, event: se.RealtimeAudioStart) -> Any:
+        if self.on_audio_taken is not None:
+            self.on_audio_taken(event.response_id)
+        return event
+
     def _drops_read(self, _: Any) -> se.RealtimeEventsDropped:
         """More may have been dropped since it was told."""
         dropped = self._dropped_since()
@@ -146,3 +137,11 @@ class SessionStream(AsyncIterator[Any]):
 
     def _listener_failed(self, failure: ListenerError) -> None:
         self.tell(se.RealtimeError(failure, self._info))
+
+
+_ON_READ: Mapping[str, Callable[[SessionStream, Any], Any]] = {
+    "history_updated": SessionStream._history_read,
+    "events_dropped": SessionStream._drops_read,
+    "audio_start": SessionStream._audio_taken,
+}
+"""What is done when an event of that type is taken from the stream; what it returns is what is taken."""

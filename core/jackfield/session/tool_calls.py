@@ -10,13 +10,11 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-from concurrent.futures import ThreadPoolExecutor
 from typing import Literal
 
 from attrs import define
 
 from jackfield.errors import JackfieldError, NotConnectedError, ToolError
-from jackfield.invoke import use_executor
 from jackfield.tools import tool_output_text
 from jackfield.transport.events import FunctionCall
 
@@ -30,8 +28,6 @@ __all__ = ["ToolCalls"]
 
 logger = logging.getLogger("jackfield.session")
 
-_SYNC_TOOL_THREADS = 32
-"""Threads are started as they are needed. One that hangs past its time limit is lost, for it can't be stopped."""
 _REMEMBERED_CALLS = 512
 
 
@@ -54,7 +50,6 @@ class ToolCalls:
         self._runs = runs
         self._handovers = handovers
         self._calls: dict[str, _Call] = {}
-        self._threads: ThreadPoolExecutor | None = None
 
     def turn_done(self, turn: Turn) -> None:
         """Note that a response ended: no more calls of it will come."""
@@ -94,15 +89,8 @@ class ToolCalls:
             turn.answer = False
             self._shared.scope.spawn(self._shared.request_response(), name="request_response")
 
-    def close(self) -> None:
-        """Let go of the threads. What still runs on one finishes there, unheard."""
-        if self._threads is not None:
-            self._threads.shutdown(wait=False, cancel_futures=True)
-
     async def _run(self, call: FunctionCall, call_id: str, known: _Call, turn: Turn, waited_for: bool) -> None:
-        if self._threads is None:
-            self._threads = ThreadPoolExecutor(_SYNC_TOOL_THREADS, thread_name_prefix="jackfield-tool")
-        use_executor(self._threads)
+        self._shared.use_threads()
         respond = False
         try:
             answer = known.answer or await self._answer(call, call_id, turn)

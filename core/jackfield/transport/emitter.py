@@ -61,7 +61,7 @@ class Emitter:
         self._entries: dict[str, tuple[_Entry, ...]] = {}
         self._latest: _Entry | None = None
         self._queues: tuple[EventQueue[TransportEvent], ...] = ()
-        self._runners: set[asyncio.Task[None]] = set()
+        self._runners: dict[asyncio.Task[None], None] = {}
 
     def on(self, type: str, listener: Listener) -> Listener:  # noqa: A002
         """Call `listener` with each event of `type`; return `listener`."""
@@ -114,10 +114,14 @@ class Emitter:
         if self._queues:
             self._enqueue(event)
 
-    def emit_raw(self, kind: str, make: Callable[[], dict[str, Any]]) -> None:
-        """Hand each listener of `*` or `*out` a view of its own, made by `make`: mutating it harms nobody."""
+    def emit_raw(self, kind: str, make: Callable[[], dict[str, Any]], first: dict[str, Any] | None = None) -> None:
+        """Hand each listener of `*` or `*out` a view of its own, made by `make`: mutating it harms nobody.
+
+        The first listener gets `first`, where there is one that belongs to nobody else.
+        """
         for entry in self._entries.get(kind, ()):
-            self._call(kind, entry, make())
+            view, first = make() if first is None else first, None
+            self._call(kind, entry, view)
 
     def _enqueue(self, event: TransportEvent) -> None:
         size = len(event.data) if event.type == "audio" else 0
@@ -149,8 +153,8 @@ class Emitter:
         entry.pending.append((kind, _as_coroutine(awaitable)))
         if entry.runner is None:
             entry.runner = asyncio.get_running_loop().create_task(self._run(entry, entry.pending))
-            self._runners.add(entry.runner)
-            entry.runner.add_done_callback(self._runners.discard)
+            self._runners[entry.runner] = None
+            entry.runner.add_done_callback(self._runners.pop)
 
     async def _run(self, entry: _Entry, pending: deque[tuple[str, Coroutine[Any, Any, object]]]) -> None:
         try:
