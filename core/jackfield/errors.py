@@ -29,6 +29,8 @@
         │   └── ToolOutputGuardrailTripwireTriggered
         └── SessionStateError                the session is not in a state for that
 
+`jackfield.testing` adds `ScriptError` (also an `AssertionError`): a test's expectation was not met.
+
 Each message says what happened, why, and what to do. No message holds a credential: text that comes from outside
 goes through `redact`.
 """

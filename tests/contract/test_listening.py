@@ -243,3 +243,14 @@ class TestOddities:
             transport.on("*", lambda event: raw.append(event.get("n")))
             await heard(transport, far, *({"type": "x.n", "n": n} for n in range(3000)))
             assert raw[:-1] == list(range(3000))
+
+    async def test_many_messages_of_every_kind_stay_in_order(self, subject: Subject) -> None:
+        async with FarEnd() as far_end, subject.pair(far_end) as (transport, far):
+            raw: list[int] = []
+            transport.on("*", lambda event: raw.append(event.get("n")))
+            for number in range(600):
+                text = json.dumps({"type": "x.n", "n": number})
+                kinds: list[Any] = [text, [text[:4], text[4:]], text.encode()]
+                await far.socket.send(kinds[number % 3 if number % 7 else 0])
+            await heard(transport, far)
+            assert raw[:-1] == list(range(600))
