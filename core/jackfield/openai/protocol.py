@@ -8,7 +8,6 @@ what it returns; `transport.OpenAIRealtimeTransport` is that transport for every
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from difflib import SequenceMatcher
 from typing import Any
 
 from attrs import evolve
@@ -30,7 +29,7 @@ from jackfield.transport.events import (
     McpApprovalRequest,
     TransportEvent,
 )
-from jackfield.transport.items import RealtimeItem, RealtimeToolCallItem
+from jackfield.transport.items import RealtimeItem, RealtimeToolCallItem, items_that_stay
 from jackfield.transport.options import BargeIn
 
 from .bounded import count
@@ -220,7 +219,7 @@ class OpenAIRealtimeProtocol:
         """
         if not self._state.capabilities.history:
             raise UnsupportedByTransportError("this transport can't edit the model's conversation")
-        kept = _kept(old, new)
+        kept = items_that_stay(old, new)
         created = [item for item in new if item.item_id not in kept]
         wire_items = {item.item_id: item_to_wire(item) for item in created}
         deletions: list[ClientEvent] = [
@@ -310,13 +309,3 @@ def _optional_id(event: Mapping[str, Any], key: str) -> str | None:
     if value is None or isinstance(value, str):
         return value
     raise ConfigurationError(f"{key} is a str, not {type(value).__name__}")
-
-
-def _kept(old: Sequence[RealtimeItem], new: Sequence[RealtimeItem]) -> set[str]:
-    """Return the ids of the items that can stay where they are: unchanged, and in the same order among each other."""
-    known = {item.item_id: item for item in new}
-    unchanged = {item.item_id for item in old if known.get(item.item_id) == item}
-    before = [item.item_id for item in old if item.item_id in unchanged]
-    after = [item.item_id for item in new if item.item_id in unchanged]
-    blocks = SequenceMatcher(None, before, after, autojunk=False).get_matching_blocks()
-    return {item_id for block in blocks for item_id in before[block.a : block.a + block.size]}

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from difflib import SequenceMatcher
 from typing import TypeAlias
 
 from jackfield.errors import ConfigurationError
-from jackfield.transport.items import RealtimeItem
+from jackfield.transport.items import RealtimeItem, items_that_stay
 
 __all__ = ["EditedHistory", "Edits", "items_of"]
 
@@ -50,13 +49,9 @@ class Edits:
 
     def sent(self, old: Sequence[RealtimeItem], new: Sequence[RealtimeItem]) -> None:
         """Note an edit from `old` to `new`."""
-        before, after = [item.item_id for item in old], [item.item_id for item in new]
-        blocks = SequenceMatcher(None, before, after, autojunk=False).get_matching_blocks()
-        stay = {item_id for block in blocks for item_id in before[block.a : block.a + block.size]}
-        known = {item.item_id: item for item in old}
-        self._created &= frozenset(after)
-        self._created |= {item.item_id for item in new if item.item_id not in stay or known[item.item_id] != item}
-        self._deleted |= known.keys() - frozenset(after)
+        before, after = (frozenset(item.item_id for item in items) for items in (old, new))
+        self._created = (self._created & after) | (after - items_that_stay(old, new))
+        self._deleted |= before - after
         self._deleted -= self._created
         self._wanted = tuple(new)
 

@@ -11,7 +11,7 @@ from typing import Any
 from jackfield.agent import RealtimeAgent, enabled
 from jackfield.errors import ToolError
 from jackfield.handoffs import Handoff, HandoffInputData
-from jackfield.invoke import call_inline, is_being_cancelled
+from jackfield.invoke import call_inline
 from jackfield.transport.events import FunctionCall
 from jackfield.transport.items import RealtimeToolCallItem
 
@@ -40,10 +40,7 @@ class Handovers:
         try:
             await self._take(handoff, call, turn.owner.agent)
         except (Exception, asyncio.CancelledError) as error:
-            if isinstance(error, asyncio.CancelledError):
-                if self._shared.scope.closed or is_being_cancelled():
-                    raise
-            elif self._shared.over:
+            if self._shared.over or self._shared.ends(error):
                 raise
             turn.handed_over = False
             return self._failed(handoff, error)

@@ -8,7 +8,7 @@ from typing import Any
 from jackfield.agent import RealtimeAgent
 from jackfield.errors import ListenerError, redact
 from jackfield.hooks import RealtimeRunHooks
-from jackfield.invoke import call_inline, is_being_cancelled
+from jackfield.invoke import call_inline
 from jackfield.run_context import ToolContext
 from jackfield.tools import FunctionTool
 from jackfield.transport.events import TurnDone
@@ -89,7 +89,7 @@ class HookCalls:
                 try:
                     await call_inline(function, *arguments)
                 except (Exception, asyncio.CancelledError) as error:
-                    if isinstance(error, asyncio.CancelledError) and (self._shared.over or is_being_cancelled()):
+                    if self._shared.ends(error):
                         raise
                     self._failed(function, error)  # whatever the application raises costs this hook
 

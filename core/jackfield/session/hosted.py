@@ -13,7 +13,7 @@ from typing import Any
 
 from jackfield.errors import ListenerError, ToolError, TransportError, redact
 from jackfield.hosted_mcp import HostedMCPTool
-from jackfield.invoke import call_inline, is_being_cancelled
+from jackfield.invoke import call_inline
 from jackfield.transport.events import McpApprovalRequest, McpToolCallCompleted, McpToolsListed, TurnDone
 from jackfield.transport.items import McpApprovalRequestItem, McpCallItem, RealtimeItem
 
@@ -173,7 +173,7 @@ class HostedTools:
         try:
             return Decision(bool(await call_inline(server.on_approval_request, request)))
         except (Exception, asyncio.CancelledError) as error:
-            if isinstance(error, asyncio.CancelledError) and (self._shared.over or is_being_cancelled()):
+            if self._shared.ends(error):
                 raise
             # Whatever it raises, it did not say that the call may run.
             failure = ListenerError(

@@ -13,7 +13,6 @@ from attrs import define, field
 
 from jackfield.errors import ListenerError, TransportError, redact
 from jackfield.guardrails import OutputGuardrail, OutputGuardrailResult
-from jackfield.invoke import is_being_cancelled
 
 from .events import RealtimeError, RealtimeGuardrailTripped
 from .settings import PreparedAgent
@@ -152,7 +151,7 @@ class OutputGuardrails:
         try:
             return await guardrail.run(self._shared.context, watched.owner.agent, text)
         except (Exception, asyncio.CancelledError) as error:
-            if isinstance(error, asyncio.CancelledError) and (self._shared.over or is_being_cancelled()):
+            if self._shared.ends(error):
                 raise
             # One that can't judge doesn't keep the others from it.
             self._tell_failure(f"guardrail {guardrail.get_name()!r} raised", error, "The others judged all the same.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -10,7 +11,7 @@ from typing import Any
 from attrs import define
 
 from jackfield.errors import TransportError
-from jackfield.invoke import use_executor
+from jackfield.invoke import is_being_cancelled, use_executor
 from jackfield.run_context import RunContextWrapper
 from jackfield.task_scope import TaskScope
 from jackfield.transport.layer import RealtimeTransportLayer
@@ -62,6 +63,10 @@ class Shared:
     def over(self) -> bool:
         """Whether the conversation has ended, by whomever: what still comes of it is nobody's."""
         return self.gone or self.scope.closed or self.transport.status == "disconnected"
+
+    def ends(self, error: BaseException) -> bool:
+        """Tell whether `error` comes of the session's end: a cancellation that isn't the application's own."""
+        return isinstance(error, asyncio.CancelledError) and (self.over or is_being_cancelled())
 
     async def request_response(self) -> None:
         """Ask for an answer to what has entered the conversation."""

@@ -25,7 +25,7 @@ from jackfield.errors import (
     ToolOutputGuardrailTripwireTriggered,
     ToolTimeoutError,
 )
-from jackfield.invoke import call_inline, is_being_cancelled
+from jackfield.invoke import call_inline
 from jackfield.run_context import ToolContext
 from jackfield.tool_guardrails import ToolInputGuardrailData, ToolOutputGuardrailData
 from jackfield.tools import (
@@ -130,8 +130,8 @@ class ToolRuns:
             return Answer(str(guarded), str(guarded), tool)
         except (ToolInputGuardrailTripwireTriggered, ToolOutputGuardrailTripwireTriggered) as tripped:
             return Answer(f"The tool {tool.name} was stopped.", None, tool, False, tripped, fatal=True, failure=tripped)
-        except asyncio.CancelledError:
-            if self._shared.scope.closed or is_being_cancelled():
+        except asyncio.CancelledError as error:
+            if self._shared.ends(error):
                 raise
             # Something that the tool awaited was cancelled, and not the tool.
             return await self._failed(tool, context, ToolError("it was cancelled"))

@@ -7,7 +7,6 @@ it does for every transport.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from difflib import SequenceMatcher
 from typing import Any
 
 from attrs import define, evolve, field
@@ -29,6 +28,7 @@ from jackfield.transport.items import (
     RealtimeItem,
     RealtimeToolCallItem,
     UserMessageItem,
+    items_that_stay,
 )
 from jackfield.transport.options import ConnectOptions
 
@@ -149,11 +149,7 @@ class FarEnd:
 
         Raises `ConfigurationError` for an item that the API can't create, before anything is told.
         """
-        known = {item.item_id: item for item in new}
-        before = [item.item_id for item in old if known.get(item.item_id) == item]
-        after = [item.item_id for item in new if item.item_id in set(before)]
-        blocks = SequenceMatcher(None, before, after, autojunk=False).get_matching_blocks()
-        kept = {item_id for block in blocks for item_id in before[block.a : block.a + block.size]}
+        kept = items_that_stay(old, new)
         events: list[ev.TransportEvent] = [ev.ItemDeleted(item.item_id) for item in old if item.item_id not in kept]
         previous: str | None = None
         for item in new:

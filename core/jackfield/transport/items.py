@@ -5,7 +5,8 @@ Records only. A part's or item's `type` is a class attribute and spelt as users 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from difflib import SequenceMatcher
 from typing import Any, ClassVar, Literal, TypeAlias
 
 from attrs import field, frozen
@@ -27,6 +28,7 @@ __all__ = [
     "RealtimeToolCallItem",
     "SystemMessageItem",
     "UserMessageItem",
+    "items_that_stay",
 ]
 
 ItemStatus: TypeAlias = Literal["in_progress", "completed", "incomplete", "interrupted"]
@@ -183,3 +185,16 @@ RealtimeMessageItem: TypeAlias = SystemMessageItem | UserMessageItem | Assistant
 RealtimeItem: TypeAlias = (
     RealtimeMessageItem | RealtimeToolCallItem | McpListToolsItem | McpCallItem | McpApprovalRequestItem
 )
+
+
+def items_that_stay(old: Sequence[RealtimeItem], new: Sequence[RealtimeItem]) -> set[str]:
+    """Return the ids of the items that stay where they are when a conversation is edited from `old` to `new`.
+
+    Those are unchanged, and in the same order among each other. Everything else is deleted, or created anew.
+    """
+    known = {item.item_id: item for item in new}
+    unchanged = {item.item_id for item in old if known.get(item.item_id) == item}
+    before = [item.item_id for item in old if item.item_id in unchanged]
+    after = [item.item_id for item in new if item.item_id in unchanged]
+    blocks = SequenceMatcher(None, before, after, autojunk=False).get_matching_blocks()
+    return {item_id for block in blocks for item_id in before[block.a : block.a + block.size]}
