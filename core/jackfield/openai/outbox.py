@@ -26,6 +26,8 @@ class Outbox:
         on_failure: Callable[[Exception], None],
     ) -> None:
         self._connection = connection
+        # Asked once: what a protocol's members are is looked up anew by each isinstance.
+        self._direct = connection if isinstance(connection, DirectConnection) else None
         self._spawn = spawn
         self._on_failure = on_failure
         self._line: deque[tuple[bytes, asyncio.Future[None] | None]] | None = None
@@ -66,10 +68,10 @@ class Outbox:
 
     def _write_now(self, frames: Sequence[bytes]) -> int:
         """Write as many of `frames` as can be without waiting; return how many."""
-        connection = self._connection
-        if not isinstance(connection, DirectConnection):
+        direct = self._direct
+        if direct is None:
             return 0
-        return next((number for number, frame in enumerate(frames) if not connection.send_now(frame)), len(frames))
+        return next((number for number, frame in enumerate(frames) if not direct.send_now(frame)), len(frames))
 
     def close(self, error: Exception) -> None:
         """Refuse everything from now on, and fail those who wait, with `error`."""
