@@ -492,6 +492,42 @@ class TestOneResponse:
         call.interrupt("resp_1")
         assert call.frames() == []
 
+    def test_where_the_far_end_has_a_newer_one_behind_it(self) -> None:
+        call = self.two_at_the_far_end()
+        call.interrupt("resp_1")
+        assert call.frames() == [], "its buffer can only be cleared whole"
+        assert call.cuts() == [], "and so the older one plays on"
+
+    def test_where_the_far_end_has_it_behind_an_older_one(self) -> None:
+        call = self.two_at_the_far_end()
+        call.interrupt("resp_2")
+        assert call.frames() == [("cancel", "resp_2"), ("output_audio_buffer.clear",)]
+
+    def test_where_the_far_end_plays_an_older_one_and_has_nothing_of_it_yet(self) -> None:
+        call = self.two_at_the_far_end(heard_of_the_second=False)
+        call.interrupt("resp_2")
+        assert call.frames() == [("cancel", "resp_2")]
+
+    def test_where_the_far_end_has_only_it(self) -> None:
+        call = self.two_at_the_far_end(heard_of_the_second=False)
+        call.ms += 300
+        call.interrupt("resp_1")
+        assert call.frames() == [("output_audio_buffer.clear",)]
+        assert call.cuts() == [("item_1", 300)]
+
+    def two_at_the_far_end(self, *, heard_of_the_second: bool = True) -> Call:
+        """Return a call in which the far end plays a response while the next one is being generated."""
+        call = Call(capabilities=SERVER_PLAYS)
+        for number in (1, 2):
+            call.begin(f"resp_{number}")
+            place = {"response_id": f"resp_{number}", "item_id": f"item_{number}", "content_index": 0}
+            if number == 1 or heard_of_the_second:
+                call.hear("response.content_part.added", **place, part={"type": "audio"})
+            if number == 1:
+                call.hear("output_audio_buffer.started", response_id="resp_1")
+                call.end()
+        return call
+
     def test_what_had_arrived_is_told(self) -> None:
         call = Call()
         call.begin()

@@ -6,7 +6,7 @@ over several items.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Literal
 
 from attrs import frozen
@@ -57,11 +57,14 @@ def plan_interruption(
     now: float,
     new_event_id: Callable[[], str],
     response_id: str | None = None,
+    far_end: Iterable[str] = (),
 ) -> Interruption:
     """Plan the interruption of everything that is being generated or played, or of one response.
 
     Where the application plays (playback `client`), each part that was cut is truncated at what was heard of it.
-    Where the far end plays, its buffer is cleared, and it truncates by itself.
+    Where the far end plays, its buffer is cleared, and it truncates by itself. The buffer is cleared as a whole: for
+    the sake of one response that is done only where nothing newer is in it. `far_end` names the responses whose audio
+    it has not played out, the oldest first.
     """
     frames: list[dict[str, Any]] = []
     active = sequencer.active_response_id if response_id in {None, sequencer.active_response_id} else None
@@ -69,7 +72,12 @@ def plan_interruption(
         frames += sequencer.cancel(now=now)
     parts = ledger.audible(response_id)
     if capabilities.playback == "server":
-        if cancel and (parts or active is not None):
+        if response_id is None:
+            clears = bool(parts) or active is not None
+        else:
+            clears = list(far_end)[-1:] == [response_id]
+            parts = parts if clears else []
+        if cancel and clears:
             frames.append({"type": "output_audio_buffer.clear", "event_id": new_event_id()})
     elif capabilities.truncate == "client":
         frames += [

@@ -68,7 +68,7 @@ class ConnectionState:
     parting: dict[str, None] = field(factory=dict)
     """Those of them that are being deleted."""
     spoken_parts: dict[str, tuple[str, int]] = field(factory=dict)
-    """With server-side playback: a response's latest audio part."""
+    """With server-side playback: a response's latest audio part, until the far end has played it out."""
 
     unknown_types: Counter[str] = field(factory=Counter)
     unknown_codes: Counter[str] = field(factory=Counter)
@@ -112,6 +112,7 @@ class ConnectionState:
             now=self.clock(),
             new_event_id=self.new_event_id,
             response_id=response_id,
+            far_end=self.spoken_parts,
         )
         self.ledger.cut(plan.parts)
         for generating in plan.response_ids:
