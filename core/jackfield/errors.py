@@ -212,6 +212,13 @@ class ListenerError(TransportError):
         super().__init__(message)
         self.event_type = event_type
 
+    @classmethod
+    def of(cls, what: str, error: BaseException, so: str, *, event_type: str) -> ListenerError:
+        """Return the error about `what`, of the application's, which raised `error`; `so` says what follows."""
+        failure = cls(f"{what} raised {type(error).__name__}: {redact(str(error))}. {so}", event_type=event_type)
+        failure.__cause__ = error
+        return failure
+
 
 class RegistryError(JackfieldError):
     """Base of the errors about finding a transport, or a command, by name."""

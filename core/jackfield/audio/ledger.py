@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterable
 
 from attrs import define, field, frozen
 
+from jackfield.bounded import remember
+
 from .formats import PCM16, AudioFormat
 from .tracker import RealtimePlaybackTracker
 
@@ -248,9 +250,7 @@ class PlaybackLedger:
             state = self._state(part)
             if part.settled_ms is None and state.audible and len(self._parts) < _OPEN_PARTS:
                 break
-            self._settled[key] = state
+            remember(self._settled, key, state, _REMEMBERED_PARTS)
             del self._parts[key]
             if self._last is part:
                 self._last = None
-        while len(self._settled) > _REMEMBERED_PARTS:
-            del self._settled[next(iter(self._settled))]

@@ -14,6 +14,7 @@ from attrs import evolve
 
 from jackfield.audio.ledger import PlaybackLedger
 from jackfield.audio.tracker import RealtimePlaybackTracker
+from jackfield.bounded import count
 from jackfield.errors import (
     ConfigurationError,
     ResponseLostError,
@@ -32,7 +33,6 @@ from jackfield.transport.events import (
 from jackfield.transport.items import RealtimeItem, RealtimeToolCallItem, items_that_stay
 from jackfield.transport.options import BargeIn
 
-from .bounded import count
 from .error_table import close_error
 from .inbound import HANDLERS
 from .sequencer import ResponseSequencer, Watchdog

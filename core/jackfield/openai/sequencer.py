@@ -15,7 +15,7 @@ from typing import Any, Literal, TypeAlias
 
 from attrs import define, frozen
 
-from .bounded import remember
+from jackfield.bounded import remember
 
 __all__ = ["ResponseSequencer", "SequencerState", "Watchdog"]
 
@@ -223,9 +223,7 @@ class ResponseSequencer:
             return []
         request = self._requested = self._queue.pop(0)
         self._unanswered = False
-        self._sent[request.event_id] = request
-        while len(self._sent) > _REMEMBERED_REQUESTS:
-            del self._sent[next(iter(self._sent))]
+        remember(self._sent, request.event_id, request, _REMEMBERED_REQUESTS)
         self._deadline = now + self._watchdog.requested
         return [request.event()]
 

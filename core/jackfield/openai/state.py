@@ -13,13 +13,13 @@ from attrs import define, field
 from jackfield.audio.formats import PCM16, AudioFormat
 from jackfield.audio.ledger import PlaybackLedger
 from jackfield.audio.tracker import RealtimePlaybackTracker
+from jackfield.bounded import remember
 from jackfield.errors import TransportError
 from jackfield.transport.capabilities import TransportCapabilities
 from jackfield.transport.events import AudioInterrupted
 from jackfield.transport.items import McpApprovalRequestItem, RealtimeToolCallItem
 from jackfield.transport.options import BargeIn
 
-from .bounded import remember
 from .interruption import plan_interruption
 from .sequencer import ResponseSequencer
 

@@ -7,6 +7,7 @@ import asyncio
 from attrs import define, field, frozen
 
 from jackfield.agent import RealtimeAgent
+from jackfield.bounded import remember
 from jackfield.errors import ConfigurationError
 
 __all__ = ["Approvals", "Decision"]
@@ -61,9 +62,7 @@ class Approvals:
                 return
             waiting = ", ".join(self._pending) or "none"
             raise ConfigurationError(f"no call {call_id!r} waits for approval; waiting: {waiting}")
-        self._decided[call_id] = None
-        while len(self._decided) > _REMEMBERED:
-            del self._decided[next(iter(self._decided))]
+        remember(self._decided, call_id, None, _REMEMBERED)
         if always:
             self._for_good[pending.agent, pending.tool_name] = decision
         if not pending.decision.done():

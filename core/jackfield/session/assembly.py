@@ -45,10 +45,12 @@ class Parts:
     budget: BudgetWatch | None
 
     def close(self) -> None:
-        """Let go of timers."""
+        """Let go of timers, and of what waits. Calling it again does nothing."""
         self.metrics.close()
         if self.budget is not None:
             self.budget.close()
+        if self.hold_back is not None:
+            self.hold_back.close()
 
 
 def assemble(

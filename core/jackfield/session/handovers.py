@@ -17,7 +17,6 @@ from jackfield.transport.items import RealtimeToolCallItem
 
 from .agents import Agents
 from .edits import EditedHistory, items_of
-from .events import RealtimeError
 from .shared import Shared
 from .tool_runs import Answer
 from .turns import Turn
@@ -75,7 +74,7 @@ class Handovers:
     def _failed(self, handoff: Handoff, error: BaseException) -> Answer:
         failure = ToolError(f"the handoff to agent {handoff.agent.name!r} failed: {str(error) or type(error).__name__}")
         failure.__cause__ = error
-        self._shared.stream.tell(RealtimeError(failure, self._shared.info))
+        self._shared.tell_error(failure)
         if isinstance(error, ToolError):  # words that help the model to do better
             return Answer(f"The handoff to {handoff.agent.name} failed: {error}")
         return Answer(f"An error occurred while handing over to {handoff.agent.name}. Please go on without.")

@@ -6,14 +6,13 @@ import asyncio
 from typing import Any
 
 from jackfield.agent import RealtimeAgent
-from jackfield.errors import ListenerError, redact
+from jackfield.errors import ListenerError
 from jackfield.hooks import RealtimeRunHooks
 from jackfield.invoke import call_inline
 from jackfield.run_context import ToolContext
 from jackfield.tools import FunctionTool
 from jackfield.transport.events import TurnDone
 
-from .events import RealtimeError
 from .settings import PreparedAgent
 from .shared import Shared
 
@@ -95,9 +94,5 @@ class HookCalls:
 
     def _failed(self, function: Any, error: BaseException) -> None:
         name = getattr(function, "__qualname__", repr(function))
-        failure = ListenerError(
-            f"the hook {name} raised {type(error).__name__}: {redact(str(error))}. The session goes on.",
-            event_type=getattr(function, "__name__", "hook"),
-        )
-        failure.__cause__ = error
-        self._shared.stream.tell(RealtimeError(failure, self._shared.info))
+        kind = getattr(function, "__name__", "hook")
+        self._shared.tell_error(ListenerError.of(f"the hook {name}", error, "The session goes on.", event_type=kind))

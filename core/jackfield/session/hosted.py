@@ -11,14 +11,15 @@ import asyncio
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from jackfield.errors import ListenerError, ToolError, TransportError, redact
+from jackfield.bounded import remember
+from jackfield.errors import ListenerError, ToolError, TransportError
 from jackfield.hosted_mcp import HostedMCPTool
 from jackfield.invoke import call_inline
 from jackfield.transport.events import McpApprovalRequest, McpToolCallCompleted, McpToolsListed, TurnDone
 from jackfield.transport.items import McpApprovalRequestItem, McpCallItem, RealtimeItem
 
 from .approvals import Approvals, Decision
-from .events import RealtimeError, RealtimeMcpToolsChanged, RealtimeToolApprovalRequired
+from .events import RealtimeMcpToolsChanged, RealtimeToolApprovalRequired
 from .settings import PreparedAgent
 from .shared import Shared
 from .turns import Turn, Turns
@@ -106,9 +107,7 @@ class HostedTools:
         """Note that a call ended; return whether its answer is taken care of."""
         if not self._shared.settings.respond_to_mcp_calls or key in self._ended:
             return True
-        self._ended[key] = None
-        while len(self._ended) > _REMEMBERED:
-            del self._ended[next(iter(self._ended))]
+        remember(self._ended, key, None, _REMEMBERED)
         if key in self._waiting:
             self._waiting[key].answer = True
             self._let_go(key)
@@ -137,11 +136,9 @@ class HostedTools:
         if known is not None:
             if known != request:
                 changed = f"the approval request {request.item_id!r} came again for another call; it was ignored"
-                self._shared.stream.tell(RealtimeError(ToolError(changed), self._shared.info))
+                self._shared.tell_error(ToolError(changed))
             return
-        self._asked[request.item_id] = request
-        while len(self._asked) > _REMEMBERED:
-            del self._asked[next(iter(self._asked))]
+        remember(self._asked, request.item_id, request, _REMEMBERED)
         self._shared.scope.spawn(self._answer(request, self._current()), name="mcp approval")
 
     async def _answer(self, request: McpApprovalRequest, owner: PreparedAgent) -> None:
@@ -160,7 +157,7 @@ class HostedTools:
             except TransportError as error:
                 if self._shared.over:
                     return
-                self._shared.stream.tell(RealtimeError(error, self._shared.info))
+                self._shared.tell_error(error)
                 decision = None  # it can be decided again
             else:
                 if not decision.approved:
@@ -176,13 +173,8 @@ class HostedTools:
             if self._shared.ends(error):
                 raise
             # Whatever it raises, it did not say that the call may run.
-            failure = ListenerError(
-                f"on_approval_request of {server.server_label!r} raised {type(error).__name__}: {redact(str(error))}."
-                " The session asks for approval instead.",
-                event_type="mcp_approval_request",
-            )
-            failure.__cause__ = error
-            self._shared.stream.tell(RealtimeError(failure, self._shared.info))
+            what, so = f"on_approval_request of {server.server_label!r}", "The session asks for approval instead."
+            self._shared.tell_error(ListenerError.of(what, error, so, event_type="mcp_approval_request"))
             return None
 
     def _tell_required(self, request: McpApprovalRequest, server: HostedMCPTool | None, owner: PreparedAgent) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 from attrs import define, field
 
 from jackfield.audio.ledger import PartPlayback
+from jackfield.bounded import remember
 from jackfield.transport.events import SpeechStopped, TurnDone
 
 from .events import RealtimeEventInfo, RealtimeTurnMetrics
@@ -74,9 +75,7 @@ class Metrics:
             response_id=response_id, agent=agent, speech_stopped_at=self._speech_stopped_at, created_at=_now()
         )
         self._speech_stopped_at = None
-        self._open[response_id] = _Open(metrics)
-        if len(self._open) > _REMEMBERED_TURNS:
-            del self._open[next(iter(self._open))]
+        remember(self._open, response_id, _Open(metrics), _REMEMBERED_TURNS)
         self.session.turns.append(metrics)
         del self.session.turns[:-_REMEMBERED_TURNS]
         self.session.responses += 1

@@ -11,10 +11,11 @@ from collections.abc import Callable
 
 from attrs import define, field
 
-from jackfield.errors import ListenerError, TransportError, redact
+from jackfield.bounded import remember
+from jackfield.errors import ListenerError, TransportError
 from jackfield.guardrails import OutputGuardrail, OutputGuardrailResult
 
-from .events import RealtimeError, RealtimeGuardrailTripped
+from .events import RealtimeGuardrailTripped
 from .settings import PreparedAgent
 from .shared import Shared
 from .turns import Turns
@@ -76,9 +77,7 @@ class OutputGuardrails:
         if not response_id:
             self._stopped.pop("", None)  # nothing ties it to the one that was stopped
         if owner.guardrails and response_id not in self._stopped and response_id not in self._watched:
-            self._watched[response_id] = _Watched(owner)
-            while len(self._watched) > _MOST_RESPONSES:
-                del self._watched[next(iter(self._watched))]
+            remember(self._watched, response_id, _Watched(owner), _MOST_RESPONSES)
 
     def words(self, response_id: str, item_id: str, delta: str) -> None:
         """Take the next words of a response."""
@@ -154,16 +153,14 @@ class OutputGuardrails:
             if self._shared.ends(error):
                 raise
             # One that can't judge doesn't keep the others from it.
-            self._tell_failure(f"guardrail {guardrail.get_name()!r} raised", error, "The others judged all the same.")
+            self._tell_failure(f"guardrail {guardrail.get_name()!r}", error, "The others judged all the same.")
             return None
 
     async def _stop(self, response_id: str, item_id: str, text: str, tripped: list[OutputGuardrailResult]) -> None:
         shared = self._shared
         if shared.over:
             return
-        self._stopped[response_id] = None
-        while len(self._stopped) > _MOST_RESPONSES:
-            del self._stopped[next(iter(self._stopped))]
+        remember(self._stopped, response_id, None, _MOST_RESPONSES)
         shared.stream.tell(RealtimeGuardrailTripped(tripped, text, shared.info, response_id, item_id))
         shared.stream.discard_audio(lambda unread: unread.audio.response_id == response_id)
         if self.on_stopped is not None:
@@ -178,7 +175,7 @@ class OutputGuardrails:
                     {"type": "message", "role": role, "content": content}, trigger_response=not shared.ending
                 )
         except TransportError as error:
-            shared.stream.tell(RealtimeError(error, shared.info))
+            shared.tell_error(error)
 
     def _feedback(self, tripped: list[OutputGuardrailResult]) -> str | None:
         message = self._shared.settings.feedback_message
@@ -190,12 +187,8 @@ class OutputGuardrails:
                 raise TypeError(f"it returned {type(words).__name__}, and no str")
             return words
         except Exception as error:  # noqa: BLE001 - the response is stopped, with or without words about it
-            self._tell_failure("feedback_message raised", error, "The model was told nothing.")
+            self._tell_failure("feedback_message", error, "The model was told nothing.")
             return None
 
     def _tell_failure(self, what: str, error: BaseException, so: str) -> None:
-        failure = ListenerError(
-            f"{what} {type(error).__name__}: {redact(str(error))}. {so}", event_type="output_guardrail"
-        )
-        failure.__cause__ = error
-        self._shared.stream.tell(RealtimeError(failure, self._shared.info))
+        self._shared.tell_error(ListenerError.of(what, error, so, event_type="output_guardrail"))

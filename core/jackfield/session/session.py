@@ -380,11 +380,7 @@ class RealtimeSession:
             self._history.freeze()  # the transport begins another connection, and that is not ours
             return
         if event.status == "disconnected":
-            self._parts.metrics.close()
-            if self._parts.budget is not None:
-                self._parts.budget.close()
-            if self._parts.hold_back is not None:
-                self._parts.hold_back.close()
+            self._parts.close()
         self._shared.stream.tell(event)
         if event.status == "disconnected":
             # What was told before is still read; then iterating ends, or raises what ended the conversation.
@@ -406,7 +402,7 @@ class RealtimeSession:
         else:
             told = ToolError(f"a tool raised {type(error).__name__}: {error}")
             told.__cause__ = error
-        self._shared.stream.tell(se.RealtimeError(told, self._shared.info))
+        self._shared.tell_error(told)
         self._shared.stream.end(error)
         if self._state == "open":
             self._stop_listening()

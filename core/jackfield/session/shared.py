@@ -10,13 +10,13 @@ from typing import Any
 
 from attrs import define
 
-from jackfield.errors import TransportError
+from jackfield.errors import JackfieldError, TransportError
 from jackfield.invoke import is_being_cancelled, use_executor
 from jackfield.run_context import RunContextWrapper
 from jackfield.task_scope import TaskScope
 from jackfield.transport.layer import RealtimeTransportLayer
 
-from .events import RealtimeEventInfo
+from .events import RealtimeError, RealtimeEventInfo
 from .run_settings import RunSettings
 from .stream import SessionStream
 
@@ -67,6 +67,10 @@ class Shared:
     def ends(self, error: BaseException) -> bool:
         """Tell whether `error` comes of the session's end: a cancellation that isn't the application's own."""
         return isinstance(error, asyncio.CancelledError) and (self.over or is_being_cancelled())
+
+    def tell_error(self, error: JackfieldError) -> None:
+        """Tell what went wrong without ending the session."""
+        self.stream.tell(RealtimeError(error, self.info))
 
     async def request_response(self) -> None:
         """Ask for an answer to what has entered the conversation."""

@@ -18,7 +18,7 @@ from jackfield.errors import JackfieldError, NotConnectedError, ToolError
 from jackfield.tools import tool_output_text
 from jackfield.transport.events import FunctionCall
 
-from .events import RealtimeError, RealtimeToolEnd
+from .events import RealtimeToolEnd
 from .handovers import Handovers
 from .shared import Shared
 from .tool_runs import Answer, ToolRuns
@@ -60,7 +60,9 @@ class ToolCalls:
         """Run a call, on a task of its own. One that was told before is not run again."""
         call_id = call.call_id or call.item_id
         if not call_id:
-            self._tell_error(ToolError(f"the model called {call.name!r} without a call id: it can't be answered"))
+            self._shared.tell_error(
+                ToolError(f"the model called {call.name!r} without a call id: it can't be answered")
+            )
             return
         fingerprint = _fingerprint(call)
         known = self._calls.get(call_id)
@@ -69,7 +71,7 @@ class ToolCalls:
             self._forget_old_calls()
         elif known.fingerprint != fingerprint:
             changed = f"the call {call_id!r} came again with another function or other arguments; it was not run"
-            self._tell_error(ToolError(changed))
+            self._shared.tell_error(ToolError(changed))
             return
         elif known.state != "unsent":
             return
@@ -150,7 +152,7 @@ class ToolCalls:
 
     def _tell_error(self, error: Exception) -> None:
         told = error if isinstance(error, JackfieldError) else ToolError(str(error) or type(error).__name__)
-        self._shared.stream.tell(RealtimeError(told, self._shared.info))
+        self._shared.tell_error(told)
 
     def _forget_old_calls(self) -> None:
         while len(self._calls) > _REMEMBERED_CALLS:

@@ -38,7 +38,7 @@ from jackfield.tools import (
 from jackfield.transport.events import FunctionCall
 
 from .approvals import Approvals, Decision
-from .events import RealtimeError, RealtimeToolApprovalRequired, RealtimeToolStart
+from .events import RealtimeToolApprovalRequired, RealtimeToolStart
 from .hook_calls import HookCalls
 from .shared import Shared
 
@@ -193,7 +193,7 @@ class ToolRuns:
                 f"needs_approval of tool {tool.name!r} raised {type(error).__name__}: approval is asked for"
             )
             failure.__cause__ = error
-            self._shared.stream.tell(RealtimeError(failure, self._shared.info))
+            self._shared.tell_error(failure)
             return True
 
     # Running

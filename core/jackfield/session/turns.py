@@ -6,6 +6,8 @@ from collections.abc import Callable
 
 from attrs import define
 
+from jackfield.bounded import remember
+
 from .settings import PreparedAgent
 
 __all__ = ["Turn", "Turns"]
@@ -61,15 +63,11 @@ class Turns:
             turn = Turn(response_id, owner or self._current(), done=owner is not None)
             if not response_id:  # nothing ties it to another one that has none either
                 return turn
-            self._turns[response_id] = turn
-            if len(self._turns) > _MOST_TURNS:
-                del self._turns[next(iter(self._turns))]
+            remember(self._turns, response_id, turn, _MOST_TURNS)
         return turn
 
     def forget(self, turn: Turn) -> None:
         """Let go of a response of which nothing is open any more."""
         self._turns.pop(turn.response_id, None)
         if turn.response_id:
-            self._over[turn.response_id] = turn.owner
-            while len(self._over) > _MOST_TURNS:
-                del self._over[next(iter(self._over))]
+            remember(self._over, turn.response_id, turn.owner, _MOST_TURNS)

@@ -175,16 +175,11 @@ class Emitter:
                 pending.popleft()[1].close()
 
     def _report(self, kind: str, error: BaseException) -> None:
-        failure = ListenerError(
-            f"a listener of {kind!r} raised {type(error).__name__}: {redact(str(error))}. The event was not lost for "
-            "the others; handle the error inside the listener.",
-            event_type=kind,
-        )
-        failure.__cause__ = error
         if kind == "error":
             logger.error("a listener of 'error' failed", exc_info=error)
-        else:
-            self._on_failure(failure)
+            return
+        so = "The event was not lost for the others; handle the error inside the listener."
+        self._on_failure(ListenerError.of(f"a listener of {kind!r}", error, so, event_type=kind))
 
     def _remove(self, kind: str, entry: _Entry) -> None:
         left = tuple(other for other in self._entries.get(kind, ()) if other is not entry)

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from attrs import evolve
 
+from jackfield.bounded import remember
 from jackfield.errors import ProtocolError
-from jackfield.openai.bounded import remember
 from jackfield.openai.state import ConnectionState
 from jackfield.openai.wire_items import item_from_wire, text_of
 from jackfield.transport import events as ev

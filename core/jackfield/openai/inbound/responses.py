@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from jackfield.bounded import remember
 from jackfield.errors import AuthenticationError, ProtocolError, ProviderError, redact
-from jackfield.openai.bounded import remember
 from jackfield.openai.codec import decode_audio
 from jackfield.openai.error_table import error_from_payload
 from jackfield.openai.state import ConnectionState

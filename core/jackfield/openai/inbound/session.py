@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from jackfield.bounded import count
 from jackfield.errors import ProviderError, TransportError
-from jackfield.openai.bounded import count
 from jackfield.openai.error_table import ERROR_CODES, error_from_payload
 from jackfield.openai.state import ConnectionState
 from jackfield.openai.wire_items import copied, text_of

@@ -7,14 +7,15 @@ from typing import TypeVar
 
 __all__ = ["count", "remember"]
 
+K = TypeVar("K")
 T = TypeVar("T")
 
-_REMEMBERED_RESPONSES = 64
+_REMEMBERED = 64
 _MAX_NAME = 100
 _COUNTED_NAMES = 128
 
 
-def remember(known: dict[str, T], key: str, value: T, limit: int = _REMEMBERED_RESPONSES) -> None:
+def remember(known: dict[K, T], key: K, value: T, limit: int = _REMEMBERED) -> None:
     """Put `value` into `known`; past `limit` the oldest go, which a far end that never ends anything would leave."""
     known[key] = value
     while len(known) > limit:
