@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeAlias, TypeVar, overload
 
 from attrs import field, frozen
 
@@ -72,35 +72,33 @@ OutputFunction: TypeAlias = Callable[[ToolOutputGuardrailData], Verdict]
 
 
 @frozen(eq=False)
-class ToolInputGuardrail:
-    """Judges a call before its tool runs. A coroutine function runs on the loop, a plain one on a thread."""
-
-    guardrail_function: InputFunction = field(repr=False, validator=check_function)
+class _ToolGuardrail(Generic[Data]):
+    guardrail_function: Callable[[Data], Verdict] = field(repr=False, validator=check_function)
     name: str | None = None
 
     def get_name(self) -> str:
         """Return its name; without one, the function's."""
-        return _name(self)
+        return self.name or name_of(self.guardrail_function)
 
-    async def run(self, data: ToolInputGuardrailData) -> ToolGuardrailFunctionOutput:
-        """Return the verdict."""
-        return _verdict(self, await call_off_loop(self.guardrail_function, data))
+    async def run(self, data: Data) -> ToolGuardrailFunctionOutput:
+        """Return the verdict. Raises what the function raises, and `ConfigurationError` for what is no verdict."""
+        verdict = await call_off_loop(self.guardrail_function, data)
+        if not isinstance(verdict, ToolGuardrailFunctionOutput):
+            raise ConfigurationError(
+                f"tool guardrail {self.get_name()!r} returned {type(verdict).__name__}: it must return a"
+                " ToolGuardrailFunctionOutput"
+            )
+        return verdict
 
 
 @frozen(eq=False)
-class ToolOutputGuardrail:
-    """Judges what a tool returned before the model gets it."""
+class ToolInputGuardrail(_ToolGuardrail[ToolInputGuardrailData]):
+    """Judges a call before its tool runs. A coroutine function runs on the loop, a plain one on a thread."""
 
-    guardrail_function: OutputFunction = field(repr=False, validator=check_function)
-    name: str | None = None
 
-    def get_name(self) -> str:
-        """Return its name; without one, the function's."""
-        return _name(self)
-
-    async def run(self, data: ToolOutputGuardrailData) -> ToolGuardrailFunctionOutput:
-        """Return the verdict."""
-        return _verdict(self, await call_off_loop(self.guardrail_function, data))
+@frozen(eq=False)
+class ToolOutputGuardrail(_ToolGuardrail[ToolOutputGuardrailData]):
+    """Judges what a tool returned before the model gets it. It runs as a `ToolInputGuardrail` does."""
 
 
 @overload
@@ -127,16 +125,3 @@ def tool_output_guardrail(
     if function is None:
         return lambda given: ToolOutputGuardrail(given, name)
     return ToolOutputGuardrail(function, name)
-
-
-def _name(guardrail: ToolInputGuardrail | ToolOutputGuardrail) -> str:
-    return guardrail.name or name_of(guardrail.guardrail_function)
-
-
-def _verdict(guardrail: ToolInputGuardrail | ToolOutputGuardrail, verdict: object) -> ToolGuardrailFunctionOutput:
-    if not isinstance(verdict, ToolGuardrailFunctionOutput):
-        raise ConfigurationError(
-            f"tool guardrail {_name(guardrail)!r} returned {type(verdict).__name__}: it must return a"
-            " ToolGuardrailFunctionOutput"
-        )
-    return verdict
