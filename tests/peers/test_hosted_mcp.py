@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-import os
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from jackfield_local import FunctionServer, HostedTool, LocalServer
+from support.programs import run_program
 
 PROGRAM = """
 import { hostedMcpTool } from '@openai/agents-core';
@@ -73,23 +72,14 @@ async def test_a_turn_of_the_official_client(
 ) -> None:
     weather = FunctionServer({WEATHER: lambda city: f"It rains in {city}."})
     async with LocalServer(recognizer=None, synthesizer=None, pace=0, mcp_servers={"weather": weather}) as server:
-        node = await asyncio.create_subprocess_exec(
+        status, told, complaints = await run_program(
             *("node", "--input-type=module", "--eval", PROGRAM),
             *(f"{server.url}?model=gpt-realtime", require_approval, decision),
             cwd=node_packages,
-            env={**os.environ, "OPENAI_AGENTS_DISABLE_TRACING": "1"},  # it would report to its maker
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
+            environment={"OPENAI_AGENTS_DISABLE_TRACING": "1"},  # it would report to its maker
         )
-        try:
-            async with asyncio.timeout(60):
-                told, complaints = await node.communicate()
-        finally:
-            if node.returncode is None:
-                node.kill()
-                await node.wait()
         connection = await server.connection()
-    assert node.returncode == 0, complaints.decode()
+    assert status == 0, complaints
     assert [json.loads(line) for line in told.splitlines()] == [["tools", ["get_weather"]], *expected]
     assert [event["type"] for event in connection.received].count("response.create") == 2
     assert [event["error"] for event in connection.sent if event["type"] == "error"] == []

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import os
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,6 +9,7 @@ import pytest
 
 from jackfield.audio import read_wav
 from jackfield_local import Call, LocalServer, Reply, Responder, ResponseContext, Say
+from support.programs import run_example
 
 EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"
 QUESTION = "What is the weather in Paris?"
@@ -87,25 +85,7 @@ async def run(
 ) -> str:
     """Run a program to its end and return what it printed. Without a responder the server goes by its rules."""
     async with LocalServer(responder=responder, recognizer=None, synthesizer=None, pace=0) as server:
-        variables = {"OPENAI_BASE_URL": server.http_url, "OPENAI_API_KEY": "sk-local", "PYTHONWARNINGS": "error"}
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            EXAMPLES / program,
-            *arguments,
-            cwd=directory,
-            env=os.environ | variables,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-        )
-        try:
-            async with asyncio.timeout(60):
-                out, err = await process.communicate()
-        finally:
-            if process.returncode is None:
-                process.kill()
-                await process.wait()
-    assert (process.returncode, err.decode()) == (0, "")
-    return out.decode()
+        return await run_example(server, EXAMPLES / program, *arguments, cwd=directory)
 
 
 def test_all_of_them_are_run() -> None:

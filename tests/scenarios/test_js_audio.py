@@ -23,6 +23,7 @@ from support.memory_wire import (
     response_done,
     spoken_turn,
     text_turn,
+    truncations,
 )
 
 Event = dict[str, Any]
@@ -46,14 +47,6 @@ def unfinished(turn: list[Event]) -> list[Event]:
     """A spoken turn up to its last chunk of audio."""
     kinds = [frame["type"] for frame in turn]
     return turn[: len(kinds) - kinds[::-1].index("response.output_audio.delta")]
-
-
-def cuts(far: FarEnd) -> list[tuple[str, int, int]]:
-    return [
-        (frame["item_id"], frame["content_index"], frame["audio_end_ms"])
-        for frame in far.frames
-        if frame["type"] == "conversation.item.truncate"
-    ]
 
 
 async def interrupt(session: RealtimeSession, far: FarEnd, how: str) -> None:
@@ -97,8 +90,8 @@ class TestWhereItIsCut:
                 tracker.on_play_ms("item_1", 0, ms)
             await interrupt(session, far, how)
             expected = 200 if end is None else end  # 200 ms had arrived, and more would have come
-            assert cuts(far) == [("item_1", 0, expected)]
-            assert type(cuts(far)[0][2]) is int
+            assert truncations(far) == [("item_1", 0, expected)]
+            assert type(truncations(far)[0][2]) is int
             assert [event.played_ms for event in told] == [expected]
             assert session.history[0].played_ms == expected
 
@@ -113,7 +106,7 @@ class TestWhereItIsCut:
             tracker.on_play_ms("item_1", 1, 100)
             tracker.on_play_ms("item_2", 0, 40)
             await session.interrupt()
-            assert cuts(far) == [("item_2", 0, 40)]
+            assert truncations(far) == [("item_2", 0, 40)]
 
     @BOTH
     async def test_j43_of_several_each_at_its_own_place_and_what_was_not_played_at_nothing(
@@ -129,8 +122,8 @@ class TestWhereItIsCut:
             tracker.on_play_ms("item_0", 0, 200)
             tracker.on_play_ms("item_1", 0, 70)
             await interrupt(session, far, how)
-            assert cuts(far) == [("item_1", 0, 70), ("item_2", 0, 0), ("item_2", 1, 0), ("item_3", 0, 0)]
-            assert [(event.item_id, event.content_index, event.played_ms) for event in told] == cuts(far)
+            assert truncations(far) == [("item_1", 0, 70), ("item_2", 0, 0), ("item_2", 1, 0), ("item_3", 0, 0)]
+            assert [(event.item_id, event.content_index, event.played_ms) for event in told] == truncations(far)
 
     async def test_j39_each_response_is_measured_in_its_own_format(self, tracker: RealtimePlaybackTracker) -> None:
         telephone = {"audio": {"output": {"format": {"type": "audio/pcmu"}}}}
@@ -142,7 +135,7 @@ class TestWhereItIsCut:
             far.send(created("resp_2"), *part("resp_2", "item_2", audio=b"\xff" * 800, chunks=2), SPEECH)
             await far.heard()
             assert formats == ["audio/pcm", "audio/pcmu", "audio/pcmu"]
-            assert cuts(far) == [("item_1", 0, 0), ("item_2", 0, 0)]
+            assert truncations(far) == [("item_1", 0, 0), ("item_2", 0, 0)]
             # What came of each is the most that can be heard of it.
             assert [session.transport.playback(item).received_ms for item in ("item_1", "item_2")] == [100, 200]
 
@@ -166,7 +159,7 @@ class TestWhatIsSent:
             far.send(*unfinished(spoken_turn("resp_1", "item_1")), SPEECH, SPEECH)
             await far.heard()
             assert far.types.count("response.cancel") == cancels
-            assert cuts(far) == [("item_1", 0, 0)]
+            assert truncations(far) == [("item_1", 0, 0)]
 
     @pytest.mark.parametrize(
         ("interrupts", "barge_in"), [(False, "auto"), (True, "never"), (None, "never"), (False, "never")]
@@ -196,7 +189,7 @@ class TestWhatIsSent:
             await far.heard()
             await interrupt(session, far, how)
             sent = list(far.types)
-            assert cuts(far) == [("item_1", 0, 0)]
+            assert truncations(far) == [("item_1", 0, 0)]
             await interrupt(session, far, how)
             assert far.types == sent
 
@@ -220,7 +213,7 @@ class TestWhatIsSent:
             await interrupt(session, far, how)
             told = (await read_until(session, "audio_interrupted"))[-1]
             assert (told.item_id, told.played_ms) == ("item_1", 50)
-            assert cuts(far) == [("item_1", 0, 50)]
+            assert truncations(far) == [("item_1", 0, 50)]
 
     @BOTH
     async def test_j37_what_was_heard_whole_is_not_truncated(self, tracker: RealtimePlaybackTracker, how: str) -> None:
@@ -292,7 +285,7 @@ class TestAfterTheCut:
             tracker.on_play_ms("item_1", 0, 10)
             tracker.on_play_ms("item_2", 0, 30)
             await session.interrupt()
-            assert cuts(far) == [("item_1", 0, 60), ("item_2", 0, 30)]
+            assert truncations(far) == [("item_1", 0, 60), ("item_2", 0, 30)]
             assert [item.played_ms for item in session.history] == [60, 30]
 
     async def test_j46_the_first_audio_of_a_turn_is_told_once(self) -> None:

@@ -44,6 +44,7 @@ from support.memory_wire import (
     call_turn,
     memory_transport,
     open_session,
+    output,
     read_until,
     response_done,
     text_turn,
@@ -72,13 +73,6 @@ def sent(far: FarEnd) -> dict[str, list[str]]:
         if item.get("type") == "function_call_output":
             found.setdefault(item["call_id"], []).append(item["output"])
     return found
-
-
-async def output(far: FarEnd) -> str:
-    """Wait for the next output."""
-    item = (await far.received("conversation.item.create"))["item"]
-    assert item["type"] == "function_call_output"
-    return str(item["output"])
 
 
 async def settled(session: RealtimeSession, far: FarEnd, number: int = 99) -> None:

@@ -31,7 +31,7 @@ from jackfield.errors import ConfigurationError, SessionStateError, ToolError
 from jackfield.testing import Finish, ScriptedTransport
 from jackfield.transport.events import FunctionCall, TurnStarted
 from support.clock import settle, timeless
-from support.memory_wire import FarEnd, MemoryWire, call_turn, memory_transport, open_session, read_until
+from support.memory_wire import FarEnd, MemoryWire, call_turn, memory_transport, open_session, output, read_until
 
 ALLOW, REJECT = ToolGuardrailFunctionOutput.allow, ToolGuardrailFunctionOutput.reject_content
 
@@ -50,13 +50,6 @@ def booking(result: str = "booked", **options: Any) -> tuple[FunctionTool, list[
         return result
 
     return book, runs
-
-
-async def output(far: FarEnd) -> str:
-    """Wait for the next output and return what the model is told."""
-    item = (await far.received("conversation.item.create"))["item"]
-    assert item["type"] == "function_call_output"
-    return str(item["output"])
 
 
 async def asked(session: RealtimeSession, far: FarEnd, call_id: str = "call_1", arguments: str = "{}") -> Any:

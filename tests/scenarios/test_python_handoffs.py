@@ -38,6 +38,7 @@ from support.memory_wire import (
     call_turn,
     memory_transport,
     open_session,
+    output,
     read_until,
     text_turn,
     user_item,
@@ -53,13 +54,6 @@ def ping() -> str:
 class Reason(BaseModel):
     topic: str
     urgency: int
-
-
-async def output(far: FarEnd) -> str:
-    """Wait for the next output and return what the model is told."""
-    item = (await far.received("conversation.item.create"))["item"]
-    assert item["type"] == "function_call_output"
-    return str(item["output"])
 
 
 def taken_by(target: RealtimeAgent, **options: Any) -> RealtimeAgent:

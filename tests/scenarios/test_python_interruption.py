@@ -14,7 +14,17 @@ from jackfield import AudioFormat, RealtimePlaybackState, RealtimePlaybackTracke
 from jackfield.audio import UnknownAudioFormatError
 from jackfield.errors import ConfigurationError
 from support.clock import advance, settle, timeless
-from support.memory_wire import AUDIO, FarEnd, open_session, read_until, response_done, spoken_turn, text_turn
+from support.memory_wire import (
+    AUDIO,
+    FarEnd,
+    open_session,
+    read_until,
+    response_done,
+    speaking,
+    spoken_turn,
+    text_turn,
+    truncations,
+)
 
 SPEECH = {"type": "input_audio_buffer.speech_started", "item_id": "user_9", "audio_start_ms": 5_000}
 
@@ -24,25 +34,9 @@ WORDS = tuple(f"word{number} " for number in range(10))
 """Ten words, and with each of them comes 100 ms of audio."""
 
 
-def speaking(response_id: str = "resp_1", item_id: str = "item_1", **options: Any) -> list[dict[str, Any]]:
-    """A spoken turn up to its last chunk of audio: the response is active, and more may come."""
-    turn = spoken_turn(response_id, item_id, **options)
-    kinds = [frame["type"] for frame in turn]
-    return turn[: kinds.index("response.output_audio.done")]
-
-
 def audio_of(response_id: str, item_id: str) -> list[dict[str, Any]]:
     """Return the audio of a spoken turn, as it is sent."""
     return [frame for frame in spoken_turn(response_id, item_id) if frame["type"] == "response.output_audio.delta"]
-
-
-def truncations(far: FarEnd) -> list[tuple[str, int, int]]:
-    """Return what the far end was told to truncate: item id, content index, milliseconds."""
-    return [
-        (frame["item_id"], frame["content_index"], frame["audio_end_ms"])
-        for frame in far.frames
-        if frame["type"] == "conversation.item.truncate"
-    ]
 
 
 async def interrupt(session: RealtimeSession, far: FarEnd, how: str) -> None:

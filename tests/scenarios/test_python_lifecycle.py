@@ -42,6 +42,7 @@ from support.memory_wire import (
     memory_transport,
     open_session,
     read_until,
+    rest,
     spoken_turn,
     text_turn,
     user_item,
@@ -52,11 +53,6 @@ from support.memory_wire import (
 def ping() -> str:
     """Answer."""
     return "pong"
-
-
-async def rest(session: RealtimeSession) -> list[str]:
-    """Read the stream to its end; return the types of what was in it, raw events left out."""
-    return [event.type async for event in session if event.type != "raw_model_event"]
 
 
 class Witness:

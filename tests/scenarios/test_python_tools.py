@@ -35,22 +35,11 @@ from jackfield.errors import JackfieldError, NotConnectedError, ToolError, ToolT
 from jackfield.testing import Call, Finish, ScriptedTransport, Turn
 from jackfield.transport.events import FunctionCall, TurnStarted
 from support.clock import advance, settle, timeless
-from support.memory_wire import FarEnd, call_turn, open_session, read_until, response_done, text_turn
+from support.memory_wire import FarEnd, call_turn, open_session, outputs, read_until, response_done, text_turn
 
 
 def agent_with(*tools: FunctionTool, **fields: Any) -> RealtimeAgent:
     return RealtimeAgent("Helper", tools=list(tools), **fields)
-
-
-async def outputs(far: FarEnd, count: int = 1) -> dict[str, str]:
-    """Wait for the outputs of `count` calls and return them by call id."""
-    found = {}
-    for _ in range(count):
-        item = (await far.received("conversation.item.create"))["item"]
-        assert item["type"] == "function_call_output"
-        assert item["call_id"] not in found
-        found[item["call_id"]] = item["output"]
-    return found
 
 
 async def output_of(far: FarEnd, name: str, arguments: str = "{}", call_id: str = "call_1") -> str:

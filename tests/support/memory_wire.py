@@ -25,10 +25,15 @@ __all__ = [
     "call_turn",
     "memory_transport",
     "open_session",
+    "output",
+    "outputs",
     "read_until",
     "response_done",
+    "rest",
+    "speaking",
     "spoken_turn",
     "text_turn",
+    "truncations",
     "user_item",
 ]
 
@@ -207,6 +212,37 @@ async def read_until(session: Any, wanted: str | Callable[[Any], bool]) -> list[
     raise AssertionError(f"the stream ended before {wanted}: {[event.type for event in seen]}")
 
 
+async def rest(session: RealtimeSession) -> list[str]:
+    """Read the stream to its end; return the types of what was in it, raw events left out."""
+    return [event.type async for event in session if event.type != "raw_model_event"]
+
+
+async def outputs(far: FarEnd, count: int = 1) -> dict[str, str]:
+    """Wait for the outputs of `count` calls and return them by call id."""
+    found = {}
+    for _ in range(count):
+        item = (await far.received("conversation.item.create"))["item"]
+        assert item["type"] == "function_call_output"
+        assert item["call_id"] not in found
+        found[item["call_id"]] = item["output"]
+    return found
+
+
+async def output(far: FarEnd) -> str:
+    """Wait for the next output and return what the model is told."""
+    [told] = (await outputs(far)).values()
+    return told
+
+
+def truncations(far: FarEnd) -> list[tuple[str, int, int]]:
+    """Return what the far end was told to truncate: item id, content index, milliseconds."""
+    return [
+        (frame["item_id"], frame["content_index"], frame["audio_end_ms"])
+        for frame in far.frames
+        if frame["type"] == "conversation.item.truncate"
+    ]
+
+
 def user_item(item_id: str, text: str | None = None, *, previous: str | None = None) -> list[Event]:
     """An item of the user, written or (without text) spoken."""
     part = {"type": "input_audio", "transcript": None} if text is None else {"type": "input_text", "text": text}
@@ -259,6 +295,13 @@ def spoken_turn(
         {"type": "response.content_part.done", **ids, "part": {"type": "audio", "transcript": transcript}},
     ]
     return events + _closing(response_id, [done], previous, tokens)
+
+
+def speaking(response_id: str = "resp_1", item_id: str = "item_1", **options: Any) -> list[Event]:
+    """A spoken turn up to its last chunk of audio: the response is active, and more may come."""
+    turn = spoken_turn(response_id, item_id, **options)
+    kinds = [frame["type"] for frame in turn]
+    return turn[: kinds.index("response.output_audio.done")]
 
 
 def text_turn(

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from openai.types.realtime import RealtimeClientEvent
-from pydantic import BaseModel, TypeAdapter
+from pydantic import TypeAdapter
 
 from jackfield.openai import OpenAIRealtimeProtocol, audio_frame, decode, encode
 from jackfield.transport import (
@@ -20,22 +20,12 @@ from jackfield.transport import (
     events,
     items,
 )
+from support.api_types import undeclared
 
 CLIENT_EVENTS: TypeAdapter[Any] = TypeAdapter(RealtimeClientEvent)
 IMAGE = "data:image/png;base64,iVBORw0KGgo="
 CALL = events.FunctionCall(name="add", arguments="{}", call_id="call_1", item_id="item_f", response_id="resp_1")
 APPROVAL = events.McpApprovalRequest(item_id="mcpr_1", server_label="docs", name="search", arguments="{}")
-
-
-def undeclared(model: BaseModel, path: str = "") -> list[str]:
-    """Return the fields that the API's types don't know: they let them pass, the server does not."""
-    found = [f"{path}.{name}" for name in model.model_extra or ()]
-    for name in model.model_fields_set:
-        value = getattr(model, name, None)
-        for inner in value if isinstance(value, list) else [value]:
-            if isinstance(inner, BaseModel):
-                found += undeclared(inner, f"{path}.{name}")
-    return found
 
 
 def check(frames: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -9,10 +9,11 @@ from typing import Any
 
 from attrs import asdict
 from openai.types.realtime import RealtimeClientEvent, RealtimeServerEvent
-from pydantic import BaseModel, TypeAdapter
+from pydantic import TypeAdapter
 
 from jackfield.openai import OpenAIRealtimeProtocol
 from jackfield.transport import ProviderError, TransportCapabilities, events, items
+from support.api_types import undeclared
 
 SERVER_EVENTS: TypeAdapter[Any] = TypeAdapter(RealtimeServerEvent)
 CLIENT_EVENTS: TypeAdapter[Any] = TypeAdapter(RealtimeClientEvent)
@@ -23,17 +24,6 @@ CONVERSATION = Path(__file__).parent.parent / "data" / "conversation.jsonl"
 def recorded() -> Iterator[dict[str, Any]]:
     with CONVERSATION.open(encoding="utf-8") as lines:
         yield from (json.loads(line) for line in lines)
-
-
-def undeclared(model: BaseModel, path: str = "") -> list[str]:
-    """Return the fields that the API's types don't know: they let them pass, the server does not."""
-    found = [f"{path}.{name}" for name in model.model_extra or ()]
-    for name in model.model_fields_set:
-        value = getattr(model, name, None)
-        for inner in value if isinstance(value, list) else [value]:
-            if isinstance(inner, BaseModel):
-                found += undeclared(inner, f"{path}.{name}")
-    return found
 
 
 class TestRecordedConversation:

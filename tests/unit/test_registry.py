@@ -8,7 +8,6 @@ from __future__ import annotations
 import sys
 import textwrap
 from collections import Counter
-from collections.abc import Iterator
 from importlib.metadata import EntryPoint, distributions
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -106,12 +105,8 @@ class Site:
 
 
 @pytest.fixture
-def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
-    monkeypatch.syspath_prepend(str(tmp_path))
-    yield Site(tmp_path)
-    for name, module in list(sys.modules.items()):
-        if str(getattr(module, "__file__", "")).startswith(str(tmp_path)):
-            del sys.modules[name]
+def site(modules_path: Path) -> Site:
+    return Site(modules_path)
 
 
 def imported(*names: str) -> list[str]:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from openai.types.realtime import RealtimeClientEvent
-from pydantic import BaseModel, TypeAdapter
+from pydantic import TypeAdapter
 
 from jackfield.audio import PCMU, UnknownAudioFormatError
 from jackfield.openai import OpenAIRealtimeProtocol, response_payload, session_payload
@@ -20,21 +20,11 @@ from jackfield.transport import (
     merge_session_config,
     normalize_session_config,
 )
+from support.api_types import undeclared
 
 CLIENT_EVENTS: TypeAdapter[Any] = TypeAdapter(RealtimeClientEvent)
 PCM = {"type": "audio/pcm", "rate": 24000}
 VAD = {"type": "server_vad", "threshold": 0.4}
-
-
-def undeclared(model: BaseModel, path: str = "") -> list[str]:
-    """Return the fields that the API's types don't know: they let them pass, the server does not."""
-    found = [f"{path}.{name}" for name in model.model_extra or ()]
-    for name in model.model_fields_set:
-        value = getattr(model, name, None)
-        for inner in value if isinstance(value, list) else [value]:
-            if isinstance(inner, BaseModel):
-                found += undeclared(inner, f"{path}.{name}")
-    return found
 
 
 def check(session: dict[str, Any]) -> dict[str, Any]:

@@ -7,16 +7,9 @@ from typing import Any
 import pytest
 
 from jackfield import RealtimePlaybackTracker, RealtimeSession
-from support.memory_wire import AUDIO, FarEnd, open_session, read_until, response_done, spoken_turn, text_turn
+from support.memory_wire import AUDIO, FarEnd, open_session, read_until, response_done, speaking, spoken_turn, text_turn
 
 SPEECH = {"type": "input_audio_buffer.speech_started", "item_id": "user_9", "audio_start_ms": 5_000}
-
-
-def speaking(response_id: str = "resp_1", item_id: str = "item_1", **options: Any) -> list[dict[str, Any]]:
-    """The first half of a spoken turn: the response is active, 200 ms of audio are there and more may come."""
-    turn = spoken_turn(response_id, item_id, **options)
-    kinds = [frame["type"] for frame in turn]
-    return turn[: kinds.index("response.output_audio.done")]
 
 
 def audio_of(events: list[Any], item_id: str) -> bytes:

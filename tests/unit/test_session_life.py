@@ -27,6 +27,7 @@ from support.memory_wire import (
     memory_transport,
     open_session,
     read_until,
+    rest,
     spoken_turn,
     text_turn,
     user_item,
@@ -35,11 +36,6 @@ from support.memory_wire import (
 
 def new_session(wire: MemoryWire, agent: RealtimeAgent | None = None, **options: Any) -> RealtimeSession:
     return RealtimeSession(agent or RealtimeAgent("Greeter"), transport=memory_transport(wire), **options)
-
-
-async def rest(session: RealtimeSession) -> list[str]:
-    """Read the stream to its end; return the types of what was in it, raw events left out."""
-    return [event.type async for event in session if event.type != "raw_model_event"]
 
 
 class Blocker:

@@ -12,7 +12,7 @@ import pytest
 
 from jackfield import FunctionTool, RealtimeAgent, RunContextWrapper, ToolContext, function_tool
 from jackfield.errors import ProtocolError, ToolError
-from support.memory_wire import FarEnd, call_turn, open_session, read_until, response_done, text_turn
+from support.memory_wire import FarEnd, call_turn, open_session, outputs, read_until, response_done, text_turn
 
 
 @function_tool
@@ -26,17 +26,6 @@ ADD = '{"first": 2, "second": 2}'
 
 def agent_with(*tools: FunctionTool) -> RealtimeAgent:
     return RealtimeAgent("Helper", tools=list(tools))
-
-
-async def outputs(far: FarEnd, count: int = 1) -> dict[str, str]:
-    """Wait for the outputs of `count` calls and return them by call id."""
-    found = {}
-    for _ in range(count):
-        item = (await far.received("conversation.item.create"))["item"]
-        assert item["type"] == "function_call_output"
-        assert item["call_id"] not in found
-        found[item["call_id"]] = item["output"]
-    return found
 
 
 async def output_of(far: FarEnd, tool: FunctionTool, arguments: str = "{}") -> str:

@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import gc
 import logging
-import os
 import subprocess
 import sys
 import traceback
@@ -22,6 +21,7 @@ from jackfield.mcp import MCPServer, MCPServerSse, MCPServerStdio, MCPServerStre
 from jackfield_local import Call, LocalServer, Reply, ResponseContext, Say
 from support.far_end import tcp_server
 from support.leaks import no_leaks, settled
+from support.programs import run_example
 
 PATIENCE = 60.0
 """Seconds after which a test that waits has failed. Nothing is measured by it."""
@@ -585,23 +585,7 @@ class TestGivingUp:
 
 async def test_the_program_in_the_guide(tmp_path: Path) -> None:
     async with LocalServer(responder=Weatherman(), recognizer=None, synthesizer=None, pace=0) as server:
-        variables = {"OPENAI_BASE_URL": server.http_url, "OPENAI_API_KEY": "sk-local", "PYTHONWARNINGS": "error"}
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            EXAMPLE,
-            cwd=tmp_path,
-            env=os.environ | variables,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-        )
-        try:
-            async with asyncio.timeout(PATIENCE):
-                out, err = await process.communicate()
-        finally:
-            if process.returncode is None:
-                process.kill()
-                await process.wait()
-    assert (process.returncode, err.decode()) == (0, "")
-    assert out.decode().replace('": "', '":"') == (
+        printed = await run_example(server, EXAMPLE, cwd=tmp_path)
+    assert printed.replace('": "', '":"') == (
         'get_weather({"city":"Paris"})\nIt is: Sunny in Paris, says the server.\n'
     )

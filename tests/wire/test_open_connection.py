@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import sys
 import traceback
 from collections import deque
@@ -23,6 +22,7 @@ from jackfield.transport import (
     create_transport,
 )
 from support.far_end import PATIENCE
+from support.programs import run_program
 from support.responder import ANSWER, quiet_server
 
 pytestmark = pytest.mark.usefixtures("nothing_is_left")
@@ -187,18 +187,8 @@ class TestOpeningFails:
 
 
 class TestExample:
-    async def run(self, question: str, **environment: str) -> tuple[int, str, str]:
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            str(EXAMPLE),
-            question,
-            env={**os.environ, **environment},
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-        )
-        out, err = await process.communicate()
-        assert process.returncode is not None
-        return process.returncode, out.decode(), err.decode()
+    async def run(self, question: str, **environment: str) -> tuple[int | None, str, str]:
+        return await run_program(sys.executable, EXAMPLE, question, environment=environment)
 
     async def test_asks_and_prints_the_answer(self) -> None:
         async with quiet_server(api_key=KEY) as server:

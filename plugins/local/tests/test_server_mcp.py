@@ -149,6 +149,22 @@ def text_of(response: dict[str, Any]) -> str:
     return "".join(part["text"] for part in item["content"])
 
 
+class Hanging:
+    """A tool that never ends by itself."""
+
+    def __init__(self) -> None:
+        self.begun = asyncio.Event()
+        self.given_up = asyncio.Event()
+
+    async def weather(self, city: str) -> str:
+        self.begun.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            self.given_up.set()
+        return ""
+
+
 class TestACall:
     async def test_is_made_and_its_output_told(self, hosting: Any) -> None:
         async with hosting() as server, peer(server) as client:
@@ -228,47 +244,29 @@ class TestACall:
             assert text_of(await client.answer()) == error["message"]
 
     async def test_that_is_cancelled(self, hosting: Any) -> None:
-        begun, given_up = asyncio.Event(), asyncio.Event()
-
-        async def hang(city: str) -> str:
-            begun.set()
-            try:
-                await asyncio.Event().wait()
-            finally:
-                given_up.set()
-            return ""
-
-        async with hosting(hang) as server, peer(server) as client:
+        hanging = Hanging()
+        async with hosting(hanging.weather) as server, peer(server) as client:
             await client.configure()
             await client.ask_weather()
-            await begun.wait()
+            await hanging.begun.wait()
             await client.connection.response.cancel()
             await client.until("response.mcp_call.failed")
             done = (await client.until("response.done"))["response"]
             assert (done["status"], done["output"][0]["output"]) == ("cancelled", None)
             async with asyncio.timeout(20):
-                await given_up.wait()
+                await hanging.given_up.wait()
 
     async def test_ends_with_the_session(self, hosting: Any) -> None:
-        begun, given_up = asyncio.Event(), asyncio.Event()
-
-        async def hang(city: str) -> str:
-            begun.set()
-            try:
-                await asyncio.Event().wait()
-            finally:
-                given_up.set()
-            return ""
-
-        async with hosting(hang) as server:
+        hanging = Hanging()
+        async with hosting(hanging.weather) as server:
             async with peer(server) as client:
                 await client.configure(mcp(require_approval="always"))
                 await client.ask_weather()
                 await client.until("response.done")
                 await client.decide(client.events[-1]["response"]["output"][1], True)
-                await begun.wait()
+                await hanging.begun.wait()
             async with asyncio.timeout(20):
-                await given_up.wait()
+                await hanging.given_up.wait()
 
     async def test_a_server_for_one_response(self, hosting: Any) -> None:
         async with hosting() as server, peer(server) as client:
