@@ -2,38 +2,10 @@
 
 from __future__ import annotations
 
-from jackfield.transport import (
-    AuthenticationError,
-    ConnectRefusedError,
-    ConnectTimeoutError,
-    RemoteClosedError,
-    redact,
-)
+from jackfield.transport import ConnectRefusedError, ConnectTimeoutError, RemoteClosedError, redact
+from jackfield_transports.endpoint import Address
 
-from .address import Address
-
-__all__ = ["broken", "closed", "lost", "refused", "silent", "too_slow", "unreachable"]
-
-_MAX_REASON = 500
-
-
-def refused(address: Address, status: int, body: bytes) -> AuthenticationError | ConnectRefusedError:
-    """Return the error for an upgrade that was answered with an HTTP status; the provider's text is part of it."""
-    text = redact(body.decode(errors="replace").strip(), *address.secrets)[:_MAX_REASON]
-    told = f"{address.place} refused the WebSocket with HTTP {status}" + (f": {text}" if text else "")
-    if status in {401, 403}:
-        return AuthenticationError(f"{told}. Check the key or token, and that it belongs to this endpoint.")
-    if 300 <= status < 400:
-        advice = "It points elsewhere, and credentials are not carried there: give the url that is meant."
-    else:
-        advice = {
-            404: "Check the path and the model, deployment or call_id.",
-            429: "Too many connections or no quota: wait, then try again.",
-        }.get(status, "The far end is in trouble: try again later." if status >= 500 else "Check the url.")
-    error = ConnectRefusedError(f"{told}. {advice}", status=status)
-    if status not in {408, 429} and status < 500:
-        error.classification = "fatal"
-    return error
+__all__ = ["broken", "closed", "lost", "silent", "too_slow", "unreachable"]
 
 
 def unreachable(address: Address, error: Exception) -> ConnectRefusedError:

@@ -13,8 +13,8 @@ from typing import Any, TypeAlias
 
 from jackfield.openai import WireConnection
 from jackfield.transport import ConfigurationError, JackfieldError, RemoteClosedError, redact
+from jackfield_transports.endpoint import Address
 
-from .address import Address
 from .failures import unreachable
 from .wire import SocketOptions
 

@@ -28,9 +28,9 @@ from picows.url import WSParsedURL
 
 from jackfield.openai import WireConnection
 from jackfield.transport import ConfigurationError, JackfieldError, RemoteClosedError
+from jackfield_transports.endpoint import Address, refused, user_agent
 
-from .address import Address, user_agent
-from .failures import broken, closed, lost, refused, silent, unreachable
+from .failures import broken, closed, lost, silent, unreachable
 from .tcp import choose_proxy, connect_tcp, hang_up, open_tunnel
 from .wire import LIBRARY_LOGGER, SocketOptions
 
@@ -286,7 +286,9 @@ def _broken_off(transport: WSTransport) -> RemoteClosedError | None:
 def _typed(address: Address, error: BaseException) -> BaseException:
     if isinstance(error, WSHandshakeError):
         status = _status(error)
-        return unreachable(address, error) if status in {None, 101} else refused(address, status, error.raw_body or b"")
+        if status in {None, 101}:
+            return unreachable(address, error)
+        return refused(address, status, error.raw_body or b"", "the WebSocket")
     if not isinstance(error, Exception) or isinstance(error, JackfieldError | OSError | UnicodeError):
         return error
     return unreachable(address, error)  # say, of the library that speaks SOCKS

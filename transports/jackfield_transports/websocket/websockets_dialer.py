@@ -16,9 +16,9 @@ from websockets.protocol import Event, State
 
 from jackfield.openai import WireConnection
 from jackfield.transport import RemoteClosedError
+from jackfield_transports.endpoint import Address, refused, user_agent
 
-from .address import Address, user_agent
-from .failures import broken, closed, lost, refused, silent, unreachable
+from .failures import broken, closed, lost, silent, unreachable
 from .tcp import choose_proxy, hang_up, open_tunnel
 from .wire import LIBRARY_LOGGER, SocketOptions
 
@@ -61,7 +61,8 @@ class WebsocketsDialer:
             if tunnel is not None:
                 hang_up(tunnel)
             if isinstance(error, InvalidStatus):
-                raise refused(address, error.response.status_code, bytes(error.response.body or b"")) from None
+                status, body = error.response.status_code, bytes(error.response.body or b"")
+                raise refused(address, status, body, "the WebSocket") from None
             if isinstance(error, WebSocketException):
                 raise unreachable(address, error) from error
             raise

@@ -16,8 +16,8 @@ from attrs import frozen
 
 from jackfield.openai import WireConnection
 from jackfield.transport import ConfigurationError, ConnectOptions, redact
+from jackfield_transports.endpoint import Address
 
-from .address import Address
 from .failures import too_slow, unreachable
 
 __all__ = ["LIBRARY_LOGGER", "Addressing", "Dialer", "SocketOptions", "WebSocketWire"]
