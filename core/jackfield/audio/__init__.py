@@ -16,6 +16,7 @@ from .tracker import RealtimePlaybackState, RealtimePlaybackTracker
 
 if TYPE_CHECKING:
     from . import g711
+    from .dtmf import dtmf_tones
     from .numeric import MissingAudioDependencyError
     from .resample import Resampler
     from .wav import StereoRecorder, WavError, read_wav, write_wav
@@ -34,6 +35,7 @@ __all__ = [
     "StereoRecorder",
     "UnknownAudioFormatError",
     "WavError",
+    "dtmf_tones",
     "g711",
     "read_wav",
     "write_wav",
@@ -46,6 +48,7 @@ __getattr__ = lazy_exports(
         "Resampler": "resample",
         "StereoRecorder": "wav",
         "WavError": "wav",
+        "dtmf_tones": "dtmf",
         "g711": "g711",
         "read_wav": "wav",
         "write_wav": "wav",

@@ -72,6 +72,11 @@ class _Part:
             return max((length for _, length in self.stretches), default=self.settled_ms or 0.0)
         return self.format.duration_ms(self.received_bytes)
 
+    @property
+    def at_far_end(self) -> bool:
+        """Whether the far end is playing it, and hasn't said where it ends."""
+        return bool(self.stretches) and self.stretches[-1][1] == float("inf")
+
     def played_by(self, now: float) -> float:
         return sum(min(max((now - start) * 1000, 0.0), length) for start, length in self.stretches)
 
@@ -110,7 +115,7 @@ class PlaybackLedger:
             part = self._part(response_id, item_id, content_index, format)
             self._last = part
         part.received_bytes += size
-        if self._tracker is not None or part.settled_ms is not None:
+        if self._tracker is not None or part.settled_ms is not None or part.at_far_end:
             return
         if now is None:
             now = self._clock()
@@ -190,7 +195,7 @@ class PlaybackLedger:
         part = self._parts.get((item_id, content_index))
         if part is None or part.settled_ms is not None:
             return False
-        part.settled_ms = part.played_by(self._clock())
+        part.settled_ms = min(part.played_by(self._clock()), part.received_ms)
         part.generated = True
         part.stretches.clear()
         return True
@@ -230,7 +235,7 @@ class PlaybackLedger:
             part.content_index,
             received,
             min(played, received),
-            part.generated or part.settled_ms is not None,
+            part.settled_ms is not None or (part.generated and not (part.at_far_end and part.received_bytes)),
             started,
         )
 

@@ -26,7 +26,7 @@ from jackfield.transport.events import Error, TransportEvent
 from .codec import decode, encode
 from .outbox import Outbox
 from .protocol import OpenAIRealtimeProtocol
-from .wire import DirectConnection, WireConnection
+from .wire import DirectConnection, MediaConnection, WireConnection
 
 __all__ = ["Connection"]
 
@@ -35,6 +35,8 @@ logger = logging.getLogger("jackfield.openai")
 CLOSE_SECONDS = 2.0
 """How long closing the wire may take before it is left to itself. Wires have bounds of their own, which are shorter."""
 
+_ENVELOPE = 512
+"""Bytes of an event besides what the application put into it."""
 _FRAMES_IN_A_ROW = 32
 """How many frames are taken before others on the loop have their turn."""
 _ROW_SECONDS = 0.005
@@ -60,6 +62,8 @@ class Connection:
         """How the far end closed, once it has."""
         self._loop = asyncio.get_running_loop()
         self._wire = wire
+        self.media = wire if isinstance(wire, MediaConnection) else None
+        """The path that audio takes, where that is one of its own."""
         self._emitter = emitter
         self._on_end = on_end
         self._awaits_ready = awaits_ready
@@ -73,8 +77,19 @@ class Connection:
         self._row_began = 0.0
 
     def start(self) -> None:
-        """Begin to read."""
+        """Begin to read, and to listen."""
+        if self.media is not None:
+            self.media.hear(self._hear)
         self._scope.spawn(self._read(), name="jackfield reader")
+
+    def check(self, event: Mapping[str, Any]) -> None:
+        """Raise `ConfigurationError` for what can't be encoded, `TransportError` for what the path can't carry.
+
+        `event` may be the bulk of an event that is made later: room is left for the rest.
+        """
+        frame = encode(event)
+        if self.media is not None:
+            self.media.check(len(frame) + _ENVELOPE)
 
     async def send(self, events: Iterable[Mapping[str, Any]]) -> None:
         """Write client events, together and in order."""
@@ -82,6 +97,9 @@ class Connection:
         if not events:
             return
         frames = [encode(event) for event in events]
+        if self.media is not None:
+            for frame in frames:
+                self.media.check(len(frame))
         self._arm()
         await self.send_frames(*frames)
 
@@ -173,6 +191,12 @@ class Connection:
         self._arm()
         if not self.ready.done():
             self._settle_ready()
+
+    def _hear(self, pcm: bytes, silent: bool) -> None:
+        """Take audio that came beside the events."""
+        if not self._ended:
+            self.tell(self.protocol.heard(pcm, silent=silent))
+            self._arm()
 
     def _settle_ready(self) -> None:
         refusal = self.protocol.refusal

@@ -12,6 +12,7 @@ from typing import Any
 
 from attrs import evolve
 
+from jackfield.audio.formats import AudioFormat
 from jackfield.audio.ledger import PlaybackLedger
 from jackfield.audio.tracker import RealtimePlaybackTracker
 from jackfield.bounded import count
@@ -23,7 +24,6 @@ from jackfield.errors import (
 )
 from jackfield.transport.capabilities import TransportCapabilities
 from jackfield.transport.events import (
-    AudioInterrupted,
     Error,
     FunctionCall,
     ItemUpdate,
@@ -35,6 +35,7 @@ from jackfield.transport.options import BargeIn
 
 from .error_table import close_error
 from .inbound import HANDLERS
+from .remote_audio import RemoteAudio
 from .sequencer import ResponseSequencer, Watchdog
 from .session_payload import response_payload, session_payload
 from .state import ConnectionState, event_ids
@@ -46,7 +47,11 @@ ClientEvent = dict[str, Any]
 
 
 class OpenAIRealtimeProtocol:
-    """One connection's protocol state. `clock` returns seconds that never go back."""
+    """One connection's protocol state. `clock` returns seconds that never go back.
+
+    With `negotiated_formats` the session's payload holds no audio formats: the media path settles them. With
+    `audio_apart` the model's audio comes on a path of its own, and is told to `heard`.
+    """
 
     def __init__(
         self,
@@ -57,6 +62,7 @@ class OpenAIRealtimeProtocol:
         barge_in: BargeIn = "auto",
         watchdog: Watchdog | None = None,
         negotiated_formats: bool = False,
+        audio_apart: bool = False,
         secrets: Iterable[str] = (),
     ) -> None:
         new_event_id = event_ids()
@@ -71,6 +77,8 @@ class OpenAIRealtimeProtocol:
             secrets=tuple(secrets),
         )
         self._formats = not negotiated_formats
+        if audio_apart:
+            self._state.remote = RemoteAudio(clock, self._state.ledger, self._state.spoken_parts)
 
     # What arrives
 
@@ -102,6 +110,13 @@ class OpenAIRealtimeProtocol:
         state = self._state
         return close_error(code, reason, state.failure, opening=not state.acknowledged, secrets=state.secrets)
 
+    def heard(self, pcm: bytes, *, silent: bool) -> Iterable[TransportEvent]:
+        """Take audio that came on a path of its own (PCM16 mono, 24,000 Hz), and return whose it is.
+
+        `silent` says that there is nothing to hear in it: what is silent between the turns is nobody's.
+        """
+        return () if self._state.remote is None else self._state.remote.take(pcm, silent)
+
     # Opening
 
     def open(self, config: Mapping[str, Any] | None) -> list[ClientEvent]:
@@ -111,6 +126,10 @@ class OpenAIRealtimeProtocol:
         event = self.session_update(config)[0]
         self._state.opening_event_id = event["event_id"]
         return [event]
+
+    def configured(self, config: Mapping[str, Any]) -> None:
+        """Note that the far end was given `config` when it was dialled: the session that it tells of has it."""
+        self._note_input_format(config)
 
     @property
     def acknowledged(self) -> bool:
@@ -127,6 +146,7 @@ class OpenAIRealtimeProtocol:
     def session_update(self, config: Mapping[str, Any]) -> list[ClientEvent]:
         """Return the update for the given keys (API event `session.update`)."""
         payload = session_payload(config, formats=self._formats)
+        self._note_input_format(config)
         return [{"type": "session.update", "event_id": self._state.new_event_id(), "session": payload}]
 
     def message(self, message: str | Mapping[str, Any], *, trigger_response: bool) -> list[ClientEvent]:
@@ -207,7 +227,7 @@ class OpenAIRealtimeProtocol:
             wire_item["reason"] = reason
         return [self._create(wire_item, after=request.item_id)]
 
-    def interrupt(self, response_id: str | None = None) -> tuple[list[ClientEvent], list[AudioInterrupted]]:
+    def interrupt(self, response_id: str | None = None) -> tuple[list[ClientEvent], list[TransportEvent]]:
         """Return what stops the model, or one response, and what was cut. Where nothing is to be stopped, nothing."""
         return self._state.interrupt(response_id, cancel=True)
 
@@ -247,17 +267,25 @@ class OpenAIRealtimeProtocol:
     @property
     def deadline(self) -> float | None:
         """When, by the clock, `expire` wants to be called; None where nothing is awaited."""
-        return self._state.sequencer.deadline
+        remote = None if self._state.remote is None else self._state.remote.deadline
+        awaited = self._state.sequencer.deadline
+        return remote if awaited is None else awaited if remote is None else min(awaited, remote)
 
     def expire(self) -> list[TransportEvent]:
         """Give up what the far end never answered; what follows is in `data_to_send`."""
+        told = [] if self._state.remote is None else self._state.remote.expire()
         lost, frames = self._state.sequencer.expire(self._state.clock())
         self._state.reactions += frames
         if lost is None:
-            return []
-        return [Error(ResponseLostError(f"{lost}: it was given up, and what waited behind it goes on"))]
+            return told
+        return [*told, Error(ResponseLostError(f"{lost}: it was given up, and what waited behind it goes on"))]
 
     # What is known
+
+    @property
+    def input_format(self) -> AudioFormat:
+        """The format of the audio that the application sends, where the far end doesn't care: formats negotiated."""
+        return self._state.input_format
 
     @property
     def ledger(self) -> PlaybackLedger:
@@ -286,6 +314,12 @@ class OpenAIRealtimeProtocol:
         if response is not None and response.get("conversation") == "none":
             state.out_of_band_asked += 1
         return state.sequencer.request(response, manual=manual, event_id=event_id, now=state.clock())
+
+    def _note_input_format(self, config: Mapping[str, Any]) -> None:
+        """Where formats are negotiated, the configured one says what the application hands us to send."""
+        given = None if self._formats else session_payload(config).get("audio", {}).get("input", {}).get("format")
+        if given is not None:
+            self._state.input_format = AudioFormat.parse(given)
 
     def _remember_call(self, item: RealtimeItem | None) -> None:
         """A call that we put into the conversation: it comes back without its output, which belongs to it."""

@@ -16,11 +16,12 @@ from jackfield.audio.tracker import RealtimePlaybackTracker
 from jackfield.bounded import remember
 from jackfield.errors import TransportError
 from jackfield.transport.capabilities import TransportCapabilities
-from jackfield.transport.events import AudioInterrupted
+from jackfield.transport.events import AudioInterrupted, TransportEvent
 from jackfield.transport.items import McpApprovalRequestItem, RealtimeToolCallItem
 from jackfield.transport.options import BargeIn
 
 from .interruption import plan_interruption
+from .remote_audio import RemoteAudio
 from .sequencer import ResponseSequencer
 
 __all__ = ["ConnectionState", "event_ids"]
@@ -69,6 +70,10 @@ class ConnectionState:
     """Those of them that are being deleted."""
     spoken_parts: dict[str, tuple[str, int]] = field(factory=dict)
     """With server-side playback: a response's latest audio part, until the far end has played it out."""
+    remote: RemoteAudio | None = None
+    """Where audio comes on a path of its own: whose it is."""
+    input_format: AudioFormat = PCM16
+    """Of the audio that we are given to send, as it was configured."""
 
     unknown_types: Counter[str] = field(factory=Counter)
     unknown_codes: Counter[str] = field(factory=Counter)
@@ -102,7 +107,7 @@ class ConnectionState:
 
     def interrupt(
         self, response_id: str | None = None, *, cancel: bool
-    ) -> tuple[list[dict[str, Any]], list[AudioInterrupted]]:
+    ) -> tuple[list[dict[str, Any]], list[TransportEvent]]:
         """Interrupt everything, or one response; return what to send and what to tell."""
         plan = plan_interruption(
             self.ledger,
@@ -117,7 +122,7 @@ class ConnectionState:
         self.ledger.cut(plan.parts)
         for generating in plan.response_ids:
             remember(self.discarded, generating, None)
-        told = [
+        told: list[TransportEvent] = [
             AudioInterrupted(
                 part.response_id,
                 part.item_id,
@@ -127,6 +132,8 @@ class ConnectionState:
             )
             for part in plan.parts
         ]
+        if self.remote is not None:
+            told += self.remote.interrupted({part.response_id for part in plan.parts} | plan.response_ids)
         return list(plan.frames), told
 
 

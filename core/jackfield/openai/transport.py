@@ -40,7 +40,7 @@ from .connection import Connection
 from .protocol import OpenAIRealtimeProtocol
 from .sequencer import Watchdog
 from .session_payload import response_payload
-from .wire import Wire
+from .wire import MediaConnection, Wire
 from .wire_items import message_to_wire
 
 __all__ = ["OpenAIRealtimeTransport"]
@@ -76,6 +76,7 @@ class OpenAIRealtimeTransport:
         self._ledger: PlaybackLedger | None = None
         self._connecting: asyncio.Task[None] | None = None
         self._cleanups: set[asyncio.Task[None]] = set()
+        self._muted = False
 
     @property
     def name(self) -> str:
@@ -94,13 +95,18 @@ class OpenAIRealtimeTransport:
 
     @property
     def muted(self) -> bool | None:
-        """None: muting is not this transport's."""
-        return None
+        """Whether the user's audio is muted; None where muting is not this transport's."""
+        return self._muted if self._capabilities.mute else None
 
     @property
     def protocol(self) -> OpenAIRealtimeProtocol | None:
         """The protocol state of the live connection: ledger, sequencer, counts. None when there is none."""
         return None if self._connection is None else self._connection.protocol
+
+    @property
+    def media(self) -> MediaConnection | None:
+        """The path of the live connection's audio; None where there is none, or audio has no path of its own."""
+        return None if self._connection is None else self._connection.media
 
     # Connecting
 
@@ -175,14 +181,21 @@ class OpenAIRealtimeTransport:
 
     async def _open(self, options: ConnectOptions, stages: list[str]) -> None:
         wire = await self._wire.open(options)
-        protocol = self._new_protocol(options, wire.secrets)
+        media = wire if isinstance(wire, MediaConnection) else None
+        protocol = self._new_protocol(options, wire.secrets, audio_apart=media is not None)
         self._ledger = protocol.ledger
         awaits_ready = options.ready == "updated"
         connection = Connection(wire, protocol, self._emitter, self._remote_closed, awaits_ready=awaits_ready)
         self._connection = connection
         connection.start()
+        config = options.initial_session_config
+        if media is not None:
+            media.mute(self._muted)
+            if media.configured and config is not None:
+                protocol.configured(config)
+                config = None
         stages.append("sending the session's configuration")
-        await connection.send(protocol.open(options.initial_session_config))
+        await connection.send(protocol.open(config))
         if awaits_ready:
             stages.append("waiting for the far end to acknowledge the session")
             await asyncio.shield(connection.ready)
@@ -209,7 +222,9 @@ class OpenAIRealtimeTransport:
         self._change("disconnected", error=error if isinstance(error, TransportError) else None)
         return error
 
-    def _new_protocol(self, options: ConnectOptions, secrets: Sequence[str]) -> OpenAIRealtimeProtocol:
+    def _new_protocol(
+        self, options: ConnectOptions, secrets: Sequence[str], *, audio_apart: bool
+    ) -> OpenAIRealtimeProtocol:
         return OpenAIRealtimeProtocol(
             capabilities=self._capabilities,
             clock=asyncio.get_running_loop().time,
@@ -217,6 +232,7 @@ class OpenAIRealtimeTransport:
             barge_in=options.barge_in,
             watchdog=self._watchdog,
             negotiated_formats=self._negotiated_formats,
+            audio_apart=audio_apart,
             secrets=secrets,
         )
 
@@ -251,19 +267,20 @@ class OpenAIRealtimeTransport:
         """Send a raw client event; `response.create` waits for its turn."""
         connection = self._live()
         if event.get("type") == "response.create":
-            encode(event)  # or it would take a turn and never be sent
+            connection.check(event)  # or it would take a turn and never be sent
         await connection.send(connection.protocol.event(event))
 
     async def send_message(self, message: UserMessage, *, trigger_response: bool = True) -> None:
         """Send what the user wrote or showed."""
         connection = self._live()
-        encode(message_to_wire(message))  # or the response to it would take a turn and never be asked for
+        connection.check(message_to_wire(message))  # or the response to it would take a turn and never be asked for
         await connection.send(connection.protocol.message(message, trigger_response=trigger_response))
 
     async def add_image(self, image: str, *, detail: str | None = None, trigger_response: bool = True) -> None:
         """Send an image as a message of the user."""
         self._require(self._capabilities.images, "images")
         connection = self._live()
+        connection.check({"image_url": image})
         events = connection.protocol.image(image, detail=detail, trigger_response=trigger_response)
         await connection.send(events)
 
@@ -271,7 +288,12 @@ class OpenAIRealtimeTransport:
         """Send audio in the session's input format."""
         self._require(self._capabilities.audio_in, "audio_in: its audio does not pass through here")
         connection = self._live()
-        if commit:  # in one group, so that no other sender's audio gets in between
+        if connection.media is not None:
+            if chunk:
+                await connection.media.send_audio(chunk, connection.protocol.input_format)
+            if commit:
+                await self.commit_audio()
+        elif commit:  # in one group, so that no other sender's audio gets in between
             frames = [audio_frame(chunk)] if chunk else []
             connection.protocol.audio_committed()
             await connection.send_frames(*frames, encode(_COMMIT))
@@ -281,18 +303,23 @@ class OpenAIRealtimeTransport:
     async def commit_audio(self) -> None:
         """End the user's turn by hand (API event `input_audio_buffer.commit`)."""
         connection = self._live()
+        if connection.media is not None:
+            await connection.media.flush_audio()
         connection.protocol.audio_committed()
         await connection.send([_COMMIT])
 
     async def clear_audio(self) -> None:
         """Drop audio that was not committed (API event `input_audio_buffer.clear`)."""
-        await self._live().send([{"type": "input_audio_buffer.clear"}])
+        connection = self._live()
+        if connection.media is not None:
+            connection.media.clear_audio()
+        await connection.send([{"type": "input_audio_buffer.clear"}])
 
     async def request_response(self, response: Mapping[str, Any] | None = None) -> None:
         """Ask for a response; it waits for its turn."""
         connection = self._live()
         if response is not None:
-            encode(response_payload(response))  # or it would take a turn and never be sent
+            connection.check(response_payload(response))  # or it would take a turn and never be sent
         await connection.send(connection.protocol.request_response(response))
 
     async def update_session_config(self, config: Mapping[str, Any]) -> None:
@@ -302,10 +329,18 @@ class OpenAIRealtimeTransport:
         await connection.send(connection.protocol.session_update(config))
 
     async def mute(self, muted: bool) -> None:
-        """Raise: muting is not this transport's."""
-        raise UnsupportedByTransportError(
-            f"the {self._name} transport doesn't mute: stop calling send_audio instead (see capabilities.mute)"
-        )
+        """Mute or unmute the user's audio, also before the connection, and for those that follow.
+
+        Raises `UnsupportedByTransportError` where muting is not this transport's.
+        """
+        if not self._capabilities.mute:
+            raise UnsupportedByTransportError(
+                f"the {self._name} transport doesn't mute: stop calling send_audio instead (see capabilities.mute)"
+            )
+        self._muted = muted
+        connection = self._connection
+        if connection is not None and connection.media is not None:
+            connection.media.mute(muted)
 
     async def interrupt(self, response_id: str | None = None) -> None:
         """Stop what is being generated and what is being played. Where there is nothing, nothing is sent."""
@@ -326,7 +361,7 @@ class OpenAIRealtimeTransport:
     async def send_function_call_output(self, call: FunctionCall, output: str, *, start_response: bool = True) -> None:
         """Answer a function call."""
         connection = self._live()
-        encode({"type": "function_call_output", "output": output})  # or the response to it would take a turn in vain
+        connection.check({"output": output})  # or the response to it would take a turn in vain
         events, told = connection.protocol.function_call_output(call, output, start_response=start_response)
         await connection.send(events)
         connection.tell(told)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Protocol, runtime_checkable
 
+from jackfield.audio.formats import AudioFormat
 from jackfield.transport.options import ConnectOptions
 
-__all__ = ["DirectConnection", "Wire", "WireConnection"]
+__all__ = ["DirectConnection", "MediaConnection", "Wire", "WireConnection"]
 
 
 class WireConnection(Protocol):
@@ -43,6 +44,39 @@ class DirectConnection(WireConnection, Protocol):
 
     def send_now(self, frame: bytes) -> bool:
         """Write a frame at once; return False, and write nothing, where that would have to wait or can't be done."""
+
+
+@runtime_checkable
+class MediaConnection(WireConnection, Protocol):
+    """A connection that carries audio beside the events, on a path of its own such as RTP.
+
+    The far end then plays the model's audio out in real time, and holds the queue of what is not yet heard.
+    """
+
+    @property
+    def configured(self) -> bool:
+        """Whether the far end was given the initial session config when it was dialled; else it is sent first."""
+
+    def check(self, size: int) -> None:
+        """Raise `TransportError` for an event of so many bytes, where that is more than the path carries."""
+
+    async def send_audio(self, chunk: bytes, format: AudioFormat) -> None:  # noqa: A002 - as everywhere
+        """Send audio; return when it is close enough to its turn, so that the path's time slows the sender.
+
+        Raises `RemoteClosedError` where the connection is gone.
+        """
+
+    async def flush_audio(self) -> None:
+        """Return once all audio that was sent is on its way."""
+
+    def clear_audio(self) -> None:
+        """Drop the audio that is not yet on its way."""
+
+    def mute(self, muted: bool) -> None:
+        """Send silence instead of audio, or audio again. Time goes on as before."""
+
+    def hear(self, take: Callable[[bytes, bool], None]) -> None:
+        """Give `take` what is heard from now on: PCM16 mono at 24,000 Hz, and whether it is only silence."""
 
 
 class Wire(Protocol):

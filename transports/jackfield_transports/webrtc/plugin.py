@@ -7,17 +7,17 @@ from jackfield.transport.hookspecs import CONTRACT_VERSION, TransportSpec, hooki
 
 __all__ = ["CAPABILITIES", "jackfield_transports"]
 
-CAPABILITIES = TransportCapabilities(mute=True, playback="server", truncate="server", local_media=True)
+CAPABILITIES = TransportCapabilities(mute=True, playback="server", truncate="server", local_media=True, dtmf=True)
 
 
 @hookimpl
 def jackfield_transports() -> list[TransportSpec]:
-    """Announce the transport `webrtc`."""
+    """Offer the transport `webrtc`."""
     return [
         TransportSpec(
             name="webrtc",
             summary="OpenAI Realtime API over WebRTC",
-            status="planned",
+            factory="jackfield_transports.webrtc.transport:WebRTCTransport",
             capabilities=CAPABILITIES,
             requires=("aiortc", "av", "httpx", "numpy"),
             extra="webrtc",

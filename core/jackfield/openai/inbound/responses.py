@@ -61,6 +61,8 @@ def audio_delta(state: ConnectionState, message: Message) -> Events:
 
 def audio_done(state: ConnectionState, message: Message) -> Events:
     item_id, index = text_of(message, "item_id"), integer_of(message, "content_index")
+    if state.remote is not None:
+        return NOTHING  # the last of it is heard later, and told then
     state.ledger.done(item_id, index)
     return (ev.AudioDone(text_of(message, "response_id"), item_id, index),)
 
@@ -143,6 +145,8 @@ def response_done(state: ConnectionState, message: Message) -> Events:
         )
     )
     state.ledger.response_done(response_id)
+    if state.remote is not None:
+        state.remote.generated(response_id, whole=status == "completed")
     state.response_formats.pop(response_id, None)
     state.discarded.pop(response_id, None)
     if response_id in state.out_of_band:
@@ -168,6 +172,8 @@ def part_added(state: ConnectionState, message: Message) -> Events:
 
 def playback_started(state: ConnectionState, message: Message) -> Events:
     response_id = text_of(message, "response_id")
+    if state.remote is not None:
+        return state.remote.started(response_id)
     part = state.spoken_parts.get(response_id)
     if part is not None:
         state.ledger.playing(response_id, *part)
@@ -175,7 +181,11 @@ def playback_started(state: ConnectionState, message: Message) -> Events:
 
 
 def playback_stopped(state: ConnectionState, message: Message) -> Events:
-    part = state.spoken_parts.pop(text_of(message, "response_id"), None)
+    response_id = text_of(message, "response_id")
+    if state.remote is not None:
+        state.remote.stopped(response_id)
+        return NOTHING
+    part = state.spoken_parts.pop(response_id, None)
     if part is not None:
         state.ledger.stopped(*part)
     return NOTHING
@@ -184,6 +194,8 @@ def playback_stopped(state: ConnectionState, message: Message) -> Events:
 def playback_cleared(state: ConnectionState, message: Message) -> Events:
     """The far end cut what it was playing: by itself on speech, or because we asked."""
     response_id = text_of(message, "response_id")
+    if state.remote is not None:
+        return state.remote.cleared(response_id)
     part = state.spoken_parts.pop(response_id, None)
     if part is None or not state.ledger.stopped(*part):
         return NOTHING  # nothing was playing, or its interruption was told when it was asked for
