@@ -56,6 +56,7 @@ GUIDES: dict[str, list[str]] = {
 PROGRAMS: dict[str, tuple[list[str], list[str]]] = {
     "fetch_upgrade.py": ([QUESTION], [f"I heard: {QUESTION}"]),
     "first_program.py": (["answer.wav"], ["It is: Sunny in Paris.", "s of speech: answer.wav"]),
+    "webrtc_call.py": ([], ["I heard: Hello?", "s of answer in answer.wav"]),
     "thin_client.py": ([], ['get_weather({"city":"Paris"})', "It is: Sunny, with a fair wind.", "s of speech"]),
 }
 """Each program's arguments, and what it must print."""

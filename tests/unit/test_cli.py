@@ -117,7 +117,7 @@ class TestTransports:
         assert set(BUILT_IN) <= set(rows)
         assert "installed" in rows["websocket"]
         assert "installed" in rows["azure"]
-        assert "not yet available" in rows["webrtc"]
+        assert "installed" in rows["webrtc"]
         assert "not yet available" in rows["sip"]
         for word in ("audio_in", "playback=client", "playback=server", "truncate=client", "attach_by_call_id"):
             assert word in output.out

@@ -170,7 +170,7 @@ def test_listing_shows_them_all(environment: Environment) -> None:
         "outdated": "incompatible",
         "pigeon": "installed",
         "sip": "planned",
-        "webrtc": "planned",
+        "webrtc": "missing",
         "websocket": "installed",
     }
 
@@ -182,7 +182,8 @@ def test_the_table_is_for_people(environment: Environment) -> None:
     rows = {line.split()[0]: line for line in run.stdout.splitlines() if line[:1].strip()}
     assert "By pigeon" in rows["pigeon"]
     assert "installed" in rows["pigeon"]
-    assert "not yet available" in rows["webrtc"]
+    assert "needs jackfield[webrtc]" in rows["webrtc"]
+    assert "not yet available" in rows["sip"]
     text = words(run.stdout)
     for said in (
         "broken: RuntimeError: no wings",

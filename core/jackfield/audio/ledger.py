@@ -68,7 +68,7 @@ class _Part:
 
     @property
     def received_ms(self) -> float:
-        if not self.received_bytes:  # the far end plays it: only what was heard is known
+        if not self.received_bytes or self.at_far_end:  # only what was heard is known
             return max((length for _, length in self.stretches), default=self.settled_ms or 0.0)
         return self.format.duration_ms(self.received_bytes)
 
@@ -78,7 +78,10 @@ class _Part:
         return bool(self.stretches) and self.stretches[-1][1] == float("inf")
 
     def played_by(self, now: float) -> float:
-        return sum(min(max((now - start) * 1000, 0.0), length) for start, length in self.stretches)
+        played = sum(min(max((now - start) * 1000, 0.0), length) for start, length in self.stretches)
+        if self.at_far_end and self.received_bytes:  # what it played, and what came of that
+            return min(played, self.format.duration_ms(self.received_bytes))
+        return played
 
 
 class PlaybackLedger:
@@ -193,9 +196,10 @@ class PlaybackLedger:
         Return False where it wasn't playing, or was settled before.
         """
         part = self._parts.get((item_id, content_index))
-        if part is None or part.settled_ms is not None:
+        if part is None or part.settled_ms is not None or not part.stretches:
             return False
-        part.settled_ms = min(part.played_by(self._clock()), part.received_ms)
+        if self._tracker is None or not part.received_bytes:  # or else the application says how much it played
+            part.settled_ms = part.played_by(self._clock())
         part.generated = True
         part.stretches.clear()
         return True
@@ -235,7 +239,7 @@ class PlaybackLedger:
             part.content_index,
             received,
             min(played, received),
-            part.settled_ms is not None or (part.generated and not (part.at_far_end and part.received_bytes)),
+            part.generated or part.settled_ms is not None,
             started,
         )
 

@@ -139,7 +139,9 @@ def close_error(
     if last is not None and last.classification in {"fatal", "reconnect"}:
         return last
     reason = redact(reason, *secrets)
-    told = f"the far end closed the connection with code {code}" + (f" ({reason})" if reason else "")
+    # 1006 is never sent (RFC 6455, section 7.1.5): it stands for an end without a goodbye.
+    how = "the connection was lost" if code == 1006 else "the far end closed the connection"
+    told = f"{how} with code {code}" + (f" ({reason})" if reason else "")
     if code == 3000:
         return AuthenticationError(f"{told}: check the api_key, or OPENAI_API_KEY")
     if code == 1000 and not opening:

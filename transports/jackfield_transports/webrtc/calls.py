@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import functools
+import logging
 import os
 import ssl as ssl_module
 from collections.abc import Mapping
+from contextvars import ContextVar
 from typing import Any, Final, Literal, TypeAlias
 from urllib.parse import urlencode, urlsplit
 
@@ -31,6 +33,10 @@ OfferForm: TypeAlias = Literal["auto", "sdp", "multipart"]
 """How the offer is posted: alone (`application/sdp`), or with the session (`multipart/form-data`)."""
 
 _LARGEST_ANSWER: Final = 256 * 1024
+
+_quiet: ContextVar[bool] = ContextVar("jackfield_webrtc_quiet", default=False)
+"""Set while our own request is under way: httpx logs its URL, and there may be a key in that."""
+logging.getLogger("httpx").addFilter(lambda record: not _quiet.get())
 
 
 @frozen
@@ -96,6 +102,7 @@ async def post_offer(
     settings: dict[str, Any] = {"timeout": None, "verify": _verification(url, ssl)}
     if proxy is not True:
         settings |= {"trust_env": False, "proxy": proxy}
+    quiet = _quiet.set(True)
     try:
         async with (
             httpx.AsyncClient(**settings) as client,
@@ -109,6 +116,8 @@ async def post_offer(
             f"the offer could not be posted to {address.place}: {told}. Check the url, the network and the proxy "
             "settings."
         ) from error
+    finally:
+        _quiet.reset(quiet)
     if not 200 <= status < 300:
         raise refused(address, status, body, "the call")
     return Call(body.decode(errors="replace"), call_id_of(location))

@@ -16,7 +16,7 @@ from jackfield.transport import ConfigurationError, RemoteClosedError
 from .audio_input import AudioInput, TrackReader
 from .media import AudioPeer, DataChannelPort
 from .microphone import Microphone
-from .path_watch import PathWatch, Patience
+from .path_watch import PathWatch, Patience, path_lost
 from .remote_track import RemoteTrack
 
 __all__ = ["CallConnection"]
@@ -26,8 +26,8 @@ _EARLY_FRAMES: Final = 250
 """So many frames, 5 s, are kept for a listener that comes later."""
 _SILENT_PEAK: Final = 64
 """Of 32,768: -54 dBFS. What the codec makes of digital silence is quieter, and speech is louder."""
-_DRAIN_SECONDS: Final = 0.25
-"""How long closing waits for what was sent to leave the data channel."""
+_FINISH_SECONDS: Final = 0.25
+"""How long closing waits for the far end to get what was sent."""
 
 
 class CallConnection:
@@ -74,6 +74,11 @@ class CallConnection:
         self._watch.start(self.end)
         if self._reader is not None:
             self._reader.start()
+
+    @property
+    def path_down(self) -> bool:
+        """Whether nothing at all arrives at the moment."""
+        return self._watch.down
 
     # Events
 
@@ -160,19 +165,19 @@ class CallConnection:
     def _state_changed(self, state: str) -> None:
         self.changed.set()
         if state == "failed":
-            self.end(self._watch.path_lost())
+            self.end(path_lost())
         elif state == "closed":
             self.end(_hung_up())
 
     async def close(self) -> None:
         """Close, in bounded time."""
         if self._ended is None:
+            self._ended = _hung_up()
             try:
-                async with asyncio.timeout(_DRAIN_SECONDS):
-                    await self.port.drained()
+                async with asyncio.timeout(_FINISH_SECONDS):
+                    await self.port.finish()
             except TimeoutError:
                 pass  # a far end that takes nothing any more
-            self._ended = _hung_up()
         await self._watch.stop()
         if self._reader is not None:
             await self._reader.stop()

@@ -18,11 +18,12 @@ from jackfield.transport import RemoteClosedError
 
 from .media import AudioPeer
 
-__all__ = ["PathWatch", "Patience"]
+__all__ = ["PathWatch", "Patience", "path_lost"]
 
 logger = logging.getLogger("jackfield.webrtc")
 
 _LOOK_SECONDS = 0.5
+"""Between two looks; less where a shorter patience asks for it."""
 
 
 @frozen(kw_only=True)
@@ -57,28 +58,29 @@ class PathWatch:
             with contextlib.suppress(asyncio.CancelledError):
                 await watching
 
-    def path_lost(self) -> RemoteClosedError:
-        """Return what the loss of the path amounts to."""
-        return RemoteClosedError(
-            "the network path to the far end was lost, and aiortc can't find another one for this call (it has no ICE "
-            "restart): connect again",
-            code=1006,
-            reason="the network path was lost",
-        )
-
     async def _watch(self, lost: Callable[[RemoteClosedError], None]) -> None:
         clock = asyncio.get_running_loop().time
-        known, since = await self._peer.packets_received(), clock()
+        interval = min(_LOOK_SECONDS, self._patience.quiet / 4)
+        known, looked, quiet = await self._peer.packets_received(), clock(), 0.0
         while True:
-            await asyncio.sleep(_LOOK_SECONDS)
+            await asyncio.sleep(interval)
             packets, now = await self._peer.packets_received(), clock()
+            # Time in which this process stood still says nothing about the path.
+            quiet += min(now - looked, 2 * interval)
+            looked = now
             if packets != known:
                 if self.down:
                     logger.info("the path is back")
-                known, since, self.down = packets, now, False
-            elif now - since >= self._patience.quiet + self._patience.grace:
-                lost(self.path_lost())
+                known, quiet, self.down = packets, 0.0, False
+            elif quiet >= self._patience.quiet + self._patience.grace:
+                lost(path_lost())
                 return
-            elif now - since >= self._patience.quiet and not self.down:
+            elif quiet >= self._patience.quiet and not self.down:
                 self.down = True
-                logger.warning("nothing has arrived for %g s: the path is down", now - since)
+                logger.warning("nothing has arrived for %.2g s: the path is down", quiet)
+
+
+def path_lost() -> RemoteClosedError:
+    """Return what the loss of the path amounts to."""
+    reason = "the network path is gone, and aiortc can't look for another one: it has no ICE restart"
+    return RemoteClosedError(reason, code=1006, reason=reason)

@@ -117,6 +117,12 @@ class WebRTCTransport(OpenAIRealtimeTransport):
         call = self._call()
         return MediaCounts() if call is None else call.peer.counts
 
+    @property
+    def path_down(self) -> bool:
+        """Whether nothing at all arrives at the moment. The connection ends when that lasts longer than `patience`."""
+        call = self._call()
+        return call is not None and call.path_down
+
     async def send_dtmf(self, digits: str) -> None:
         """Press keys: their tones are sent in the user's audio, 100 ms each (ITU-T Q.23).
 

@@ -118,7 +118,7 @@ class _Opening:
         async with step(limits.dtls, "agreeing on keys (DTLS)", "The far end stopped answering."):
             await self._until(lambda: peer.state == "connected")
         async with step(limits.channel, "opening the data channel (SCTP)", "The far end didn't take up ours."):
-            await self._until(port.opened.done)
+            await self._until(lambda: port.opened.done() and not port.opened.cancelled())
         self._connection.made(call.call_id, configured=form == "multipart", secrets=address.secrets)
 
     async def _accept(self, call: Call, address: Address) -> None:
@@ -134,7 +134,7 @@ class _Opening:
             ice = self._peer.connection.iceConnectionState
             if ice == "failed":
                 raise ConnectRefusedError(self._why_no_path())
-            if self._peer.state in {"failed", "closed"}:
+            if self._peer.state in {"failed", "closed"} or self._connection.port.closed:
                 raise ConnectRefusedError(f"the far end ended the call while it was being made (ICE {ice})")
             self._connection.changed.clear()
             await self._connection.changed.wait()

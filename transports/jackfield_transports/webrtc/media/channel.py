@@ -39,11 +39,12 @@ class DataChannelPort:
         self._low = asyncio.Event()
         self._low.set()
         self._closed = False
+        self._ended = asyncio.Event()
         self._deliver: Callable[[str | bytes], bool] | None = None
         channel.bufferedAmountLowThreshold = _LOW_WATER
         events: EventEmitter = channel
         events.on("message", self._take)
-        events.on("close", self.close)
+        events.on("close", self._end)
         events.on("open", self._open)
         events.on("bufferedamountlow", self._low.set)
         if channel.readyState == "open":
@@ -90,12 +91,10 @@ class DataChannelPort:
         """Offer messages to `take` where they come in, as long as none waits; those it returns False for wait."""
         self._deliver = take
 
-    async def drained(self) -> None:
-        """Wait until what was sent has left the channel, or the channel is closed; nothing is sent after that."""
-        self._channel.bufferedAmountLowThreshold = 0
-        while self._channel.bufferedAmount and not self._closed:
-            self._low.clear()
-            await self._low.wait()
+    async def finish(self) -> None:
+        """Close it, and wait until the far end has got what was sent, and has closed it as well (RFC 8831, 6.7)."""
+        self.close()
+        await self._ended.wait()
 
     async def receive(self) -> str | bytes | None:
         """Return the next message, None once there will be no more."""
@@ -115,6 +114,10 @@ class DataChannelPort:
         self._inbox.put_nowait(None)
         if self._channel.readyState in {"open", "connecting"}:
             self._channel.close()
+
+    def _end(self) -> None:
+        self.close()
+        self._ended.set()
 
     def _open(self) -> None:
         if not self.opened.done():

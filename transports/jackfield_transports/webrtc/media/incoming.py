@@ -48,6 +48,8 @@ class IncomingAudio:
         self._decoder = OpusDecoder()
         self._concealer = Concealer()
         self._resampler = Resampler(OpusDecoder.RATE, RATE)
+        # What its filter waits for at the start, so that each packet gives as much as it has.
+        self._resampler.process(bytes(2 * round(self._resampler.delay_ms * OpusDecoder.RATE / 1000)))
         self._packet_samples = RATE * FRAME_MS // 1000
         self._counts = MediaCounts()
         self._timer: asyncio.TimerHandle | None = None

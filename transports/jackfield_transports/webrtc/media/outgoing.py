@@ -56,7 +56,8 @@ class OutgoingAudio(MediaStreamTrack):
 
     async def recv(self) -> av.Packet[Any]:
         """Return the next packet when it is due. Raises `MediaStreamError` once the track was stopped."""
-        await self._wait()
+        if self.readyState == "live":
+            await self._wait()
         if self.readyState != "live":
             raise MediaStreamError
         packet = av.Packet(self._encode(self._source()))
@@ -65,6 +66,11 @@ class OutgoingAudio(MediaStreamTrack):
         self._pts += _TICKS
         self.packets += 1
         return packet
+
+    def stop(self) -> None:
+        """End the track; who waits for a packet is told at once."""
+        super().stop()
+        self._ring()
 
     def hurry(self) -> None:
         """Speech begins after silence: its first frame goes out in a moment, and not at the next turn of the clock.
