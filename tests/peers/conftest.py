@@ -42,7 +42,7 @@ def speech() -> tuple[Recognizer, Synthesizer]:
 
     recognizer, synthesizer = default_recognizer(), default_synthesizer()
     if recognizer is None or synthesizer is None:
-        _missing("the speech extra", "pip install 'jackfield-local[speech]'")
+        missing("the speech extra", "pip install 'jackfield-local[speech]'")
     return recognizer, synthesizer
 
 
@@ -51,10 +51,10 @@ def node_packages() -> Path:
     """The JavaScript client, installed beside its script; node_modules is no part of the repository."""
     node, npm = shutil.which("node"), shutil.which("npm")
     if node is None or npm is None:
-        _missing("Node and npm", "install nodejs and npm")
+        missing("Node and npm", "install nodejs and npm")
     version = subprocess.run([node, "--version"], capture_output=True, text=True, check=True).stdout.strip()
     if int(version.lstrip("v").split(".")[0]) < _OLDEST_NODE:
-        _missing(f"Node {_OLDEST_NODE}", f"this is {version}")
+        missing(f"Node {_OLDEST_NODE}", f"this is {version}")
     stamp = PACKAGE / "node_modules" / ".installed"
     wanted = hashlib.sha256((PACKAGE / "package.json").read_bytes()).hexdigest()
     if not stamp.exists() or stamp.read_text() != wanted:
@@ -62,7 +62,7 @@ def node_packages() -> Path:
         try:
             subprocess.run(command, cwd=PACKAGE, capture_output=True, text=True, timeout=_INSTALL_SECONDS, check=True)
         except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
-            _missing("npm packages", f"{error}\n{str(error.stderr)[-1000:]}")
+            missing("npm packages", f"{error}\n{str(error.stderr)[-1000:]}")
         stamp.write_text(wanted)
     return PACKAGE
 
@@ -103,7 +103,7 @@ def _row(held: Conversation) -> str:
     )
 
 
-def _missing(what: str, remedy: str) -> NoReturn:
+def missing(what: str, remedy: str) -> NoReturn:
     """Skip on a user's machine; where everything must be there, fail."""
     message = f"missing: {what} ({remedy})"
     if os.environ.get("CI") == "true":

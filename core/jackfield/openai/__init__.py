@@ -14,11 +14,12 @@ from .protocol import OpenAIRealtimeProtocol
 from .sequencer import ResponseSequencer, Watchdog
 from .session_payload import response_payload, session_payload
 from .transport import OpenAIRealtimeTransport
-from .wire import DirectConnection, MediaConnection, Wire, WireConnection
+from .wire import ConfiguredConnection, DirectConnection, MediaConnection, Wire, WireConnection
 
 __all__ = [
     "CLOSE_CODES",
     "ERROR_CODES",
+    "ConfiguredConnection",
     "DirectConnection",
     "Interruption",
     "MediaConnection",

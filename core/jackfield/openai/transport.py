@@ -40,7 +40,7 @@ from .connection import Connection
 from .protocol import OpenAIRealtimeProtocol
 from .sequencer import Watchdog
 from .session_payload import response_payload
-from .wire import MediaConnection, Wire
+from .wire import ConfiguredConnection, MediaConnection, Wire
 from .wire_items import message_to_wire
 
 __all__ = ["OpenAIRealtimeTransport"]
@@ -191,9 +191,9 @@ class OpenAIRealtimeTransport:
         config = options.initial_session_config
         if media is not None:
             media.mute(self._muted)
-            if media.configured and config is not None:
-                protocol.configured(config)
-                config = None
+        if config is not None and isinstance(wire, ConfiguredConnection) and wire.configured:
+            protocol.configured(config)
+            config = None
         stages.append("sending the session's configuration")
         await connection.send(protocol.open(config))
         if awaits_ready:

@@ -8,7 +8,7 @@ from typing import Protocol, runtime_checkable
 from jackfield.audio.formats import AudioFormat
 from jackfield.transport.options import ConnectOptions
 
-__all__ = ["DirectConnection", "MediaConnection", "Wire", "WireConnection"]
+__all__ = ["ConfiguredConnection", "DirectConnection", "MediaConnection", "Wire", "WireConnection"]
 
 
 class WireConnection(Protocol):
@@ -47,15 +47,20 @@ class DirectConnection(WireConnection, Protocol):
 
 
 @runtime_checkable
+class ConfiguredConnection(WireConnection, Protocol):
+    """A connection that may have taken the session's configuration along when it was dialled."""
+
+    @property
+    def configured(self) -> bool:
+        """Whether the far end was given the initial session config, so that it isn't sent again."""
+
+
+@runtime_checkable
 class MediaConnection(WireConnection, Protocol):
     """A connection that carries audio beside the events, on a path of its own such as RTP.
 
     The far end then plays the model's audio out in real time, and holds the queue of what is not yet heard.
     """
-
-    @property
-    def configured(self) -> bool:
-        """Whether the far end was given the initial session config when it was dialled; else it is sent first."""
 
     def check(self, size: int) -> None:
         """Raise `TransportError` for an event of so many bytes, where that is more than the path carries."""

@@ -14,7 +14,7 @@ from .foreign import ForeignDialer, OpenConnection
 from .plugin import CAPABILITIES
 from .wire import Addressing, Dialer, SocketOptions, WebSocketWire
 
-__all__ = ["SocketSettings", "SocketTransport", "WebSocketTransport", "WireName", "choose_dialer"]
+__all__ = ["SocketSettings", "SocketTransport", "WebSocketTransport", "WireName", "choose_dialer", "socket_wire"]
 
 WireName: TypeAlias = Literal["websockets", "picows"]
 
@@ -49,15 +49,11 @@ class SocketTransport(OpenAIRealtimeTransport):
         capabilities: TransportCapabilities,
         **settings: Unpack[SocketSettings],
     ) -> None:
-        check_names(f"transport {name!r} has no option", settings, list(SocketSettings.__annotations__))
-        given: dict[str, Any] = dict(settings)
-        dialer = choose_dialer(given.pop("wire", "websockets"), given.pop("open_connection", None))
-        watchdog = given.pop("watchdog", None)
         super().__init__(
-            WebSocketWire(addressing, dialer, SocketOptions(**given)),
+            socket_wire(addressing, name, settings),
             name=name,
             capabilities=capabilities,
-            watchdog=watchdog,
+            watchdog=settings.get("watchdog"),
         )
 
 
@@ -69,6 +65,14 @@ class WebSocketTransport(SocketTransport):
 
     def __init__(self, **settings: Unpack[SocketSettings]) -> None:
         super().__init__(openai_address, name="websocket", capabilities=CAPABILITIES, **settings)
+
+
+def socket_wire(addressing: Addressing, name: str, settings: SocketSettings) -> WebSocketWire:
+    """Return the wire of the transport `name` with these settings; raise `ConfigurationError` where they can't be."""
+    check_names(f"transport {name!r} has no option", settings, list(SocketSettings.__annotations__))
+    given: dict[str, Any] = {key: value for key, value in settings.items() if key != "watchdog"}
+    dialer = choose_dialer(given.pop("wire", "websockets"), given.pop("open_connection", None))
+    return WebSocketWire(addressing, dialer, SocketOptions(**given))
 
 
 def choose_dialer(wire: str, open_connection: OpenConnection | None) -> Dialer:
