@@ -260,6 +260,11 @@ def silence_fixture() -> Callable[..., bytes]:
     return silence
 
 
+@pytest.fixture(name="b64", scope="session")
+def b64_fixture() -> Callable[[bytes], str]:
+    return b64
+
+
 @pytest.fixture(name="assert_valid", scope="session")
 def assert_valid_fixture() -> Callable[[dict[str, Any]], None]:
     return assert_valid

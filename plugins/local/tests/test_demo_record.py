@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import pytest
 
@@ -12,7 +12,7 @@ from jackfield import RealtimeAgent, RealtimePlaybackTracker, RealtimeSession
 from jackfield.errors import ProviderError
 from jackfield.run_context import RunContextWrapper
 from jackfield.session import events as se
-from jackfield.transport import Emitter
+from jackfield.transport import Emitter, TransportCapabilities
 from jackfield.transport import events as ev
 from jackfield_local.demo.record import AgentLine, CallerLine, Cut, HandedOver, Problem, Record, ToolUse
 from jackfield_local.demo.report import Report, make_report
@@ -29,11 +29,13 @@ SECOND = bytes(48_000)
 class Conversation:
     """A session's events told by hand, and the record of them."""
 
-    def __init__(self) -> None:
+    def __init__(self, playback: Literal["client", "server"] = "client") -> None:
         self.now = 0.0
         self.events = Emitter()
         self.raw = Emitter()
-        self.session = SimpleNamespace(on=self.events.on, transport=self.raw, current_agent=DESK)
+        capabilities = TransportCapabilities(playback=playback, truncate=playback)
+        transport = SimpleNamespace(on=self.raw.on, capabilities=capabilities)
+        self.session = SimpleNamespace(on=self.events.on, transport=transport, current_agent=DESK)
         self.speaker = Speaker(RealtimePlaybackTracker(), lambda *_: None)
         self.record = Record(
             cast("RealtimeSession", self.session), self.speaker, now=lambda: self.now, changed=lambda: None
@@ -169,6 +171,21 @@ class TestWhatWasHeard:
         assert (cut.heard_ms, cut.generated_ms, cut.audio_end_ms, cut.confirmed_ms) == (2100, 5000, 2100, 2100)
         assert cut.heard_text == "One two"
         assert talk.speaker.silent
+
+    def test_a_far_end_that_plays_measures_by_itself(self) -> None:
+        talk = Conversation(playback="server")
+        talk.ask("Stop.", cuts_in=True)
+        talk.start("r1")
+        talk.say("r1", "A long story", SECOND * 2)
+        talk.pass_time(2000)
+        talk.cut("r1", 2000)
+        for confirmed, failures in ((2060, 0), (2500, 1)):
+            truncated = {"type": "conversation.item.truncated", "item_id": "item_r1", "audio_end_ms": confirmed}
+            talk.raw.emit_raw("*", lambda truncated=truncated: truncated)  # type: ignore[misc]
+            (cut,) = [entry for entry in talk.record.entries if isinstance(entry, Cut)]
+            assert (cut.heard_ms, cut.generated_ms, cut.heard_text) == (2000, None, "")
+            told = [failure for failure in talk.report(STOP).failures if "the server cut at" in failure]
+            assert len(told) == failures
 
     def test_how_much_of_the_answer_was_heard(self, talk: Conversation) -> None:
         talk.ask("Hello.")

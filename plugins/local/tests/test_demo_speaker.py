@@ -42,6 +42,8 @@ class TestSpeaker:
         assert not ear.speaker.silent
         ear.speaker.play(20, 1040)
         assert ear.heard == tone(50)
+        assert not ear.speaker.silent, "more may come"
+        ear.speaker.end("a", 0)
         assert ear.speaker.silent
 
     def test_a_later_part_begins_where_the_one_before_ends(self) -> None:

@@ -128,7 +128,13 @@ responses = st.fixed_dictionaries(
 events = st.one_of(
     st.fixed_dictionaries({"type": st.just("session.update"), "session": sessions | json_values}),
     st.fixed_dictionaries({"type": st.just("input_audio_buffer.append"), "audio": audio | st.text(max_size=5)}),
-    st.fixed_dictionaries({"type": st.sampled_from(["input_audio_buffer.commit", "input_audio_buffer.clear"])}),
+    st.fixed_dictionaries(
+        {
+            "type": st.sampled_from(
+                ["input_audio_buffer.commit", "input_audio_buffer.clear", "output_audio_buffer.clear"]
+            )
+        }
+    ),
     st.fixed_dictionaries(
         {"type": st.just("conversation.item.create"), "item": items}, optional={"previous_item_id": ids | st.none()}
     ),
@@ -148,7 +154,9 @@ events = st.one_of(
     st.dictionaries(st.sampled_from(["type", "event_id", "item", "x"]), json_values, max_size=3),
 )
 frames = events.map(json.dumps) | st.text(max_size=10) | st.binary(max_size=5)
-moves = st.sampled_from(["speak", "write", "call", "finish", "recognise", "fail to recognise", "idle"])
+moves = st.sampled_from(
+    ["speak", "write", "call", "finish", "recognise", "fail to recognise", "idle", "hear", "listen"]
+)
 
 
 def make_move(driver: Any, move: str) -> None:
@@ -161,6 +169,10 @@ def make_move(driver: Any, move: str) -> None:
         driver.engine.recognition_failed(heard.pop().item_id, "no")
     elif move == "idle":
         driver.engine.idle_elapsed()
+    elif move == "hear":
+        driver.engine.hear(b"\x00\x20" * 1440 + bytes(1920))
+    elif move == "listen":
+        assert len(driver.engine.next_audio() or bytes(960)) == 960
     elif running:
         produce(driver, running[-1], move)
     driver.take()
@@ -185,9 +197,9 @@ def produce(driver: Any, response: Any, move: str) -> None:
 
 
 @settings(max_examples=150, deadline=None)
-@given(st.lists(frames | moves.map(lambda move: ("move", move)), max_size=25))
-def test_any_frames_in_any_order(make_driver: Any, steps: list[Any]) -> None:
-    driver = make_driver()
+@given(st.lists(frames | moves.map(lambda move: ("move", move)), max_size=25), st.sampled_from(["client", "server"]))
+def test_any_frames_in_any_order(make_driver: Any, steps: list[Any], playback: str) -> None:
+    driver = make_driver(playback=playback)
     for step in steps:
         if isinstance(step, tuple):
             make_move(driver, step[1])

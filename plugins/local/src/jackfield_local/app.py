@@ -6,17 +6,24 @@ import asyncio
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import Route, WebSocketRoute
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
+from jackfield_local.calls import Calls
 from jackfield_local.doors import Doors
 from jackfield_local.rest import Secrets, http_error
 
 __all__ = ["WebSocketProtocol", "make_app"]
 
 
-def make_app(doors: Doors, secrets: Secrets) -> Starlette:
+def make_app(doors: Doors, secrets: Secrets, calls: Calls) -> Starlette:
     """Return the application."""
+    # Pages call from any origin, and read the id of their call in a header.
+    cors = Middleware(
+        CORSMiddleware, allow_origins=["*"], allow_methods=["*"], allow_headers=["*"], expose_headers=["Location"]
+    )
     return Starlette(
         routes=[
             WebSocketRoute("/v1/realtime", doors.realtime),
@@ -24,7 +31,10 @@ def make_app(doors: Doors, secrets: Secrets) -> Starlette:
             WebSocketRoute("/openai/realtime", doors.azure_preview),
             Route("/v1/realtime/client_secrets", secrets.openai, methods=["POST"]),
             Route("/openai/v1/realtime/client_secrets", secrets.azure, methods=["POST"]),
+            Route("/v1/realtime/calls", calls.create, methods=["POST"]),
+            Route("/v1/realtime/calls/{call_id}/hangup", calls.hang_up, methods=["POST"]),
         ],
+        middleware=[cors],
         exception_handlers={HTTPException: http_error},
     )
 

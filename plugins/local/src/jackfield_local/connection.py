@@ -1,20 +1,19 @@
-"""One WebSocket connection: the record of it that tests read, and the channel that a session speaks through."""
+"""One client's connection as tests see it: a record of what went over it, and a hand on it.
+
+The server writes the record and gives it a channel (`channel`), through which the hand works.
+"""
 
 from __future__ import annotations
 
 import asyncio
-import socket
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, Final
-
-import msgspec
-from starlette.websockets import WebSocket, WebSocketDisconnect
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final, Protocol
 
 from jackfield_local.engine.ids import IdSource
-from jackfield_local.faults import Abort, Action, Close, FrameFilter, HalfClose, Pause, Raw
+from jackfield_local.faults import Abort, Action, HalfClose, Raw
 
-__all__ = ["Connection", "ConnectionEndedError", "RequestHeaders", "WebSocketChannel"]
+__all__ = ["ChannelControl", "Connection", "ConnectionEndedError", "RequestHeaders"]
 
 _SECRET_HEADERS: Final = {"authorization", "api-key", "cookie", "sec-websocket-protocol"}
 
@@ -43,12 +42,35 @@ class RequestHeaders(Mapping[str, str]):
         return f"RequestHeaders({shown!r})"
 
 
+class ChannelControl(Protocol):
+    """What a record needs of its channel, to have a hand on the connection."""
+
+    @property
+    def ids(self) -> IdSource:
+        """Makes the ids of events that no session sends."""
+        ...
+
+    async def write(self, event: dict[str, Any]) -> None:
+        """Send an event as it is."""
+        ...
+
+    async def perform(self, action: Action) -> None:
+        """Do what a fault might do."""
+        ...
+
+    async def close(self, code: int, reason: str) -> None:
+        """Close the connection."""
+        ...
+
+
 class Connection:
     """What happened on one connection, and a hand on it.
 
-    `received` are the client's events and `sent` the server's, in order, as they were on the wire; both stay empty
-    where the server doesn't record. `close_code` and `close_reason` are those of the close frame, whichever side sent
-    it: 1006 where there was none, None while the connection is open.
+    A connection is a WebSocket, or a WebRTC call, whose events go over its data channel; `call_id` is that of the call,
+    also where a WebSocket joined one. `received` are the client's events and `sent` the server's, in order, as they
+    were on the wire; both stay empty where the server doesn't record. `close_code` and `close_reason` are those of the
+    close frame, whichever side sent it: 1006 where there was none, None while the connection is open. A call has no
+    close frames: it is 1000 where it was hung up by either side, 1001 where it expired, 1006 where it broke.
     """
 
     def __init__(
@@ -58,12 +80,14 @@ class Connection:
         query: Mapping[str, str],
         request_headers: RequestHeaders,
         subprotocol: str | None = None,
+        call_id: str | None = None,
         record: bool = True,
     ) -> None:
         self.path = path
         self.query = query
         self.request_headers = request_headers
         self.subprotocol = subprotocol
+        self.call_id = call_id
         self.received: list[dict[str, Any]] = []
         self.sent: list[dict[str, Any]] = []
         self.close_code: int | None = None
@@ -71,7 +95,7 @@ class Connection:
         self._record = record
         self._counts: dict[str, Counter[str]] = {"received": Counter(), "sent": Counter()}
         self._news = asyncio.Event()
-        self._channel: WebSocketChannel | None = None
+        self._channel: ChannelControl | None = None
 
     @property
     def closed(self) -> bool:
@@ -97,7 +121,7 @@ class Connection:
 
     async def inject(self, event: Mapping[str, Any] | str | bytes) -> None:
         """Send something that no session would: an event (an `event_id` is added where it has none) or a raw frame."""
-        channel = self._open_channel()
+        channel = await self._open_channel()
         if isinstance(event, Mapping):
             await channel.write({"event_id": channel.ids.event(), **event})
         else:
@@ -105,19 +129,20 @@ class Connection:
 
     async def drop(self) -> None:
         """Break the connection: no close frame, no goodbye."""
-        await self._open_channel().perform(Abort())
+        await (await self._open_channel()).perform(Abort())
 
     async def half_close(self) -> None:
         """Stop sending, on the TCP level; the client's frames are still read."""
-        await self._open_channel().perform(HalfClose())
+        await (await self._open_channel()).perform(HalfClose())
 
     async def close(self, code: int = 1000, reason: str = "") -> None:
         """Close the connection as the server would."""
-        await self._open_channel().close(code, reason)
+        await (await self._open_channel()).close(code, reason)
 
-    def attach(self, channel: WebSocketChannel) -> None:
+    def attach(self, channel: ChannelControl) -> None:
         """Give the record its channel; the server does so."""
         self._channel = channel
+        self._tell()
 
     def note(self, direction: str, event: dict[str, Any]) -> None:
         """Record an event; the channel does so."""
@@ -148,7 +173,10 @@ class Connection:
             await self._news.wait()
         return [event for event in events if event.get("type") == kind][count - 1]
 
-    def _open_channel(self) -> WebSocketChannel:
+    async def _open_channel(self) -> ChannelControl:
+        """Return the channel, once there is one: a call is answered before its data channel opens."""
+        while self._channel is None and not self.closed:
+            await self._news.wait()
         if self._channel is None or self.closed:
             raise ConnectionEndedError(f"The connection is over ({self.close_code} {self.close_reason!r}).")
         return self._channel
@@ -156,84 +184,3 @@ class Connection:
     def _tell(self) -> None:
         self._news.set()
         self._news = asyncio.Event()
-
-
-class WebSocketChannel:
-    """A session's way to a WebSocket client, with the faults that were asked for in between."""
-
-    def __init__(self, websocket: WebSocket, connection: Connection, filters: Sequence[FrameFilter]) -> None:
-        self.ids = IdSource()
-        self._websocket = websocket
-        self._connection = connection
-        self._filters = filters
-        self._encode: Callable[[Any], bytes] = msgspec.json.Encoder().encode
-        connection.attach(self)
-
-    async def receive(self) -> str | bytes | None:
-        """Return the next frame, None once the connection is over."""
-        message = await self._websocket.receive()
-        if message["type"] == "websocket.disconnect":
-            # 1005 is how "no close frame" is told here; on the wire that is 1006 to the one who waited for it.
-            code = message.get("code", 1006)
-            self._connection.note_closed(1006 if code == 1005 else code, message.get("reason") or "")
-            return None
-        text: str | None = message.get("text")
-        if text is None:
-            data: bytes = message["bytes"]
-            return data
-        return text
-
-    def heard(self, event: dict[str, Any]) -> None:
-        """Record an event of the client."""
-        self._connection.note("received", event)
-
-    async def send(self, event: dict[str, Any]) -> None:
-        """Send an event, through the faults. Raises `ConnectionEndedError` where the client is gone."""
-        if not self._filters:
-            await self.write(event)
-            return
-        actions: list[Action] = [event]
-        for apply in self._filters:
-            actions = [result for action in actions for result in apply(action)]
-        for action in actions:
-            await self.perform(action)
-
-    async def perform(self, action: Action) -> None:
-        """Carry out one action of a fault."""
-        match action:
-            case dict():
-                await self.write(action)
-            case Raw(data):
-                message = {"type": "websocket.send", "text" if isinstance(data, str) else "bytes": data}
-                await self._send(message)
-            case Pause(seconds):
-                await asyncio.sleep(seconds)
-            case Close(code, reason):
-                await self.close(code, reason)
-                raise ConnectionEndedError("Closed by a fault.")
-            case HalfClose():
-                self._transport().get_extra_info("socket").shutdown(socket.SHUT_WR)
-            case Abort():
-                self._connection.note_closed(1006, "")
-                self._transport().abort()
-
-    async def write(self, event: dict[str, Any]) -> None:
-        """Send an event as it is."""
-        await self._send({"type": "websocket.send", "text": self._encode(event).decode()})
-        self._connection.note("sent", event)
-
-    async def close(self, code: int, reason: str) -> None:
-        """Send a close frame; a reason that doesn't fit into one is cut."""
-        reason = reason.encode()[:123].decode(errors="ignore")
-        self._connection.note_closed(code, reason)
-        await self._send({"type": "websocket.close", "code": code, "reason": reason})
-
-    async def _send(self, message: dict[str, Any]) -> None:
-        try:
-            await self._websocket.send(message)
-        except (WebSocketDisconnect, RuntimeError, OSError) as error:
-            raise ConnectionEndedError("The client is gone.") from error
-
-    def _transport(self) -> asyncio.Transport:
-        transport: asyncio.Transport = self._websocket.scope["state"]["transport"]
-        return transport

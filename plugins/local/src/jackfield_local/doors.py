@@ -8,27 +8,25 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Collection, Mapping
-from typing import Any, Final, Literal
+from collections.abc import Awaitable, Callable, Sequence
 
 from attrs import frozen
 from starlette.responses import JSONResponse
 from starlette.websockets import WebSocket
 
-from jackfield_local.auth import ClientSecret, Keyring, azure_key, browser_key, header_key
-from jackfield_local.connection import Connection, RequestHeaders, WebSocketChannel
-from jackfield_local.engine.engine import Engine
-from jackfield_local.engine.errors import ApiError
+from jackfield_local.auth import ClientSecret, azure_key, browser_key, header_key
+from jackfield_local.channel import ClientChannel, WebSocketWire
+from jackfield_local.connection import Connection, RequestHeaders
+from jackfield_local.engine.errors import ApiError, server_failure
 from jackfield_local.engine.ids import IdSource
-from jackfield_local.faults import Fault, Faults
-from jackfield_local.session import Services, Session
+from jackfield_local.faults import Fault
+from jackfield_local.live_calls import LiveCall, LiveCalls, call_not_found
+from jackfield_local.reception import Admission, Reception, admission_by_secret, filters_of, refusal_by_fault
+from jackfield_local.session import Session
 
 __all__ = ["Doors"]
 
 logger = logging.getLogger(__name__)
-
-_FAMILIES: Final = ("gpt-realtime", "gpt-audio")
-_RETIRED: Final = ("gpt-4o-realtime", "gpt-4o-mini-realtime")
 
 
 @frozen
@@ -41,69 +39,35 @@ class _Refusal(Exception):  # noqa: N818 - the answer of a door
         return self.error.type if self.error.code is None else f"{self.error.type}.{self.error.code}"
 
 
-@frozen
-class _Admission:
-    """What a client is let in to: a session of type `kind`, beginning with `config`."""
-
-    kind: str
-    model: str
-    config: Mapping[str, Any] | None
-
-
 class Doors:
-    """Lets WebSocket clients in.
+    """Lets WebSocket clients in: to sessions of their own, or to one of the `calls`."""
 
-    `models` are the model names that exist, None for the API's families of names; `deployments` are Azure's, None for
-    any name. `services` makes what a session works with. `opened` is told of each connection.
-    """
-
-    def __init__(
-        self,
-        *,
-        keyring: Keyring,
-        faults: Faults,
-        opened: Callable[[Connection], None],
-        services: Callable[[], Services],
-        models: Collection[str] | None,
-        deployments: Collection[str] | None,
-        session_seconds: float,
-        mcp_follow_up: Literal["server", "client"],
-        record: bool,
-    ) -> None:
-        self._keyring = keyring
-        self._faults = faults
-        self._opened = opened
-        self._services = services
-        self._models = models
-        self._deployments = deployments
-        self._session_seconds = session_seconds
-        self._mcp_follow_up = mcp_follow_up
-        self._record = record
+    def __init__(self, reception: Reception, calls: LiveCalls) -> None:
+        self._reception = reception
+        self._calls = calls
 
     async def realtime(self, websocket: WebSocket) -> None:
         """Answer `/v1/realtime`."""
-        faults = self._faults.for_connection()
-        if await self._refused_by_fault(websocket, faults):
+        faults = self._reception.faults.for_connection()
+        if (refused := refusal_by_fault(faults)) is not None:
+            await websocket.send_denial_response(refused)
             return
         if "call_id" in websocket.query_params:
-            message = "No session found for the provided call_id"
-            error = ApiError(message, code="call_id_not_found")
-            await websocket.send_denial_response(JSONResponse(error.to_body(), 404))
+            await self._sideband(websocket, faults)
             return
-        subprotocol = "realtime" if "realtime" in websocket.scope["subprotocols"] else None
-        await websocket.accept(subprotocol)
-        connection = self._open(websocket, subprotocol)
+        connection = await self._open(websocket)
         try:
             admission = self._admit(websocket)
         except _Refusal as refusal:
-            await _refuse(WebSocketChannel(websocket, connection, ()), refusal)
+            await _refuse(ClientChannel(WebSocketWire(websocket, connection), connection), refusal)
             return
         await self._hold(websocket, connection, admission, faults)
 
     async def azure(self, websocket: WebSocket) -> None:
         """Answer `/openai/v1/realtime`."""
-        faults = self._faults.for_connection()
-        if await self._refused_by_fault(websocket, faults):
+        faults = self._reception.faults.for_connection()
+        if (refused := refusal_by_fault(faults)) is not None:
+            await websocket.send_denial_response(refused)
             return
         query = websocket.query_params
         denial: JSONResponse | None = None
@@ -112,103 +76,107 @@ class Doors:
             denial = azure_error(401, "The GA path /openai/v1/realtime takes no api-version. Leave it out.")
         else:
             try:
-                secret = self._keyring.check(azure_key(websocket.headers, query))
+                secret = self._reception.keyring.check(azure_key(websocket.headers, query))
             except ApiError:
                 denial = azure_error(401, "Access denied due to invalid subscription key or wrong API endpoint.")
         model = query.get("model") or (secret.session["model"] if secret is not None else "")
-        if denial is None and not (model and (self._deployments is None or model in self._deployments)):
+        deployments = self._reception.deployments
+        if denial is None and not (model and (deployments is None or model in deployments)):
             denial = azure_error(
                 404, "The API deployment for this resource does not exist. Give it as ?model=.", "DeploymentNotFound"
             )
         if denial is not None:
             await websocket.send_denial_response(denial)
             return
-        await websocket.accept()
-        connection = self._open(websocket, None)
-        await self._hold(websocket, connection, _admission(model, secret), faults)
+        connection = await self._open(websocket)
+        await self._hold(websocket, connection, admission_by_secret(model, secret), faults)
 
     async def azure_preview(self, websocket: WebSocket) -> None:
         """Answer `/openai/realtime`, the path of the preview API, which is no more."""
         await websocket.send_denial_response(preview_gone())
 
-    def _admit(self, websocket: WebSocket) -> _Admission:
+    async def _sideband(self, websocket: WebSocket, faults: Sequence[Fault]) -> None:
+        """Let a client join a call, or tell it by the HTTP status that there is none with that id, or not yet."""
+        call_id = websocket.query_params["call_id"]
+        try:
+            call = self._calls.find(call_id)
+            # The beta header leads to a part of the API that knows no such calls.
+            if not call.live or "openai-beta" in websocket.headers:
+                raise call_not_found()
+        except ApiError as error:
+            await websocket.send_denial_response(JSONResponse(error.to_body(), 404))
+            return
+        connection = await self._open(websocket, call_id)
+        channel = ClientChannel(WebSocketWire(websocket, connection), connection, filters_of(faults))
+        try:
+            key = header_key(websocket.headers) or browser_key(websocket.scope["subprotocols"])
+            if self._reception.keyring.check(key) is not None:
+                raise ApiError("An ephemeral key can't join a call. Use an API key.", code="invalid_api_key")
+        except ApiError as error:
+            await _refuse(channel, _Refusal(error, 3000))
+            return
+        await _join(call, channel, connection)
+
+    def _admit(self, websocket: WebSocket) -> Admission:
         """Return what the client of the plain door may have. Raises `_Refusal`."""
         if "openai-beta" in websocket.headers:
             message = "The Realtime Beta API is no longer supported. Please use /v1/realtime for the GA API."
             raise _Refusal(ApiError(message, code="beta_api_shape_disabled"), 4000)
         try:
-            secret = self._keyring.check(header_key(websocket.headers) or browser_key(websocket.scope["subprotocols"]))
+            key = header_key(websocket.headers) or browser_key(websocket.scope["subprotocols"])
+            secret = self._reception.keyring.check(key)
         except ApiError as error:
             raise _Refusal(error, 3000) from error
         query = websocket.query_params
         if query.get("intent") == "transcription":
-            return _admission("", secret, "transcription")
+            return admission_by_secret("", secret, "transcription")
         if secret is not None and secret.session["type"] == "transcription":
-            return _admission("", secret, "transcription")
+            return admission_by_secret("", secret, "transcription")
         model = query.get("model") or (secret.session["model"] if secret is not None else "")
         if not model:
             example = f"{websocket.url.scheme}://{websocket.url.netloc}/v1/realtime?model=gpt-realtime"
             message = f"You must provide a model parameter, for example {example}"
             raise _Refusal(ApiError(message, code="missing_model"), 4000)
-        if self._models is None and model.startswith(_RETIRED):
-            message = f"The model `{model}` does not exist or you do not have access to it."
-            raise _Refusal(ApiError(message, code="model_not_found"), 4004)
-        if not (model.startswith(_FAMILIES) if self._models is None else model in self._models):
-            message = f'Model "{model}" is not supported in realtime mode. Use one such as gpt-realtime.'
-            raise _Refusal(ApiError(message, code="invalid_model"), 4000)
-        return _admission(model, secret)
+        try:
+            self._reception.check_model(model)
+        except ApiError as error:
+            raise _Refusal(error, 4004 if error.code == "model_not_found" else 4000) from error
+        return admission_by_secret(model, secret)
 
-    def _open(self, websocket: WebSocket, subprotocol: str | None) -> Connection:
+    async def _open(self, websocket: WebSocket, call_id: str | None = None) -> Connection:
+        """Accept a client and note its connection."""
+        plain = websocket.url.path == "/v1/realtime"
+        subprotocol = "realtime" if plain and "realtime" in websocket.scope["subprotocols"] else None
+        await websocket.accept(subprotocol)
         connection = Connection(
             path=websocket.url.path,
             query=dict(websocket.query_params),
             request_headers=RequestHeaders(websocket.headers.items()),
             subprotocol=subprotocol,
-            record=self._record,
+            call_id=call_id,
+            record=self._reception.record,
         )
-        self._opened(connection)
+        self._reception.opened(connection)
         return connection
 
     async def _hold(
-        self, websocket: WebSocket, connection: Connection, admission: _Admission, faults: list[Fault]
+        self, websocket: WebSocket, connection: Connection, admission: Admission, faults: Sequence[Fault]
     ) -> None:
-        filters = [fault.make_filter() for fault in faults if fault.make_filter is not None]
-        channel = WebSocketChannel(websocket, connection, filters)
-        limits = [fault.session_seconds for fault in faults if fault.session_seconds is not None]
-        seconds = min([self._session_seconds, *limits])
+        channel = ClientChannel(WebSocketWire(websocket, connection), connection, filters_of(faults))
+        seconds = self._reception.seconds(faults)
         try:
-            engine = Engine(
-                kind=admission.kind,
-                model=admission.model,
-                config=admission.config,
-                session_seconds=seconds,
-                mcp_follow_up=self._mcp_follow_up,
-            )
+            engine = self._reception.engine(admission, faults)
         except ApiError as error:
             # The configuration of the client secret doesn't suit the model that the connection asks for.
             await _refuse(channel, _Refusal(error, 4000))
             return
         try:
-            await Session(engine, channel, self._services(), seconds=seconds).run()
+            await Session(engine, channel, self._reception.services(), seconds=seconds).run()
         except* Exception:
             logger.exception("A session failed")
-            failure = ApiError("The server had an error. Sorry about that!", type="server_error", code="server_error")
-            await _refuse(channel, _Refusal(failure, 1011))
+            await _refuse(channel, _Refusal(server_failure(), 1011))
         finally:
             connection.note_closed(1006, "")
-
-    async def _refused_by_fault(self, websocket: WebSocket, faults: list[Fault]) -> bool:
-        status = next((fault.http_status for fault in faults if fault.http_status is not None), None)
-        if status is None:
-            return False
-        error = ApiError(
-            f"Refused with status {status}, as this server was told to.",
-            type="rate_limit_error" if status == 429 else "server_error",
-            code="rate_limit_exceeded" if status == 429 else None,
-        )
-        headers = {"retry-after": "1"} if status in {429, 503} else None
-        await websocket.send_denial_response(JSONResponse(error.to_body(), status, headers))
-        return True
 
 
 def azure_error(status: int, message: str, code: str | None = None) -> JSONResponse:
@@ -224,12 +192,21 @@ def preview_gone() -> JSONResponse:
     )
 
 
-def _admission(model: str, secret: ClientSecret | None, kind: str = "realtime") -> _Admission:
-    config = None if secret is None or secret.session["type"] != kind else secret.session
-    return _Admission(kind, model, config)
+async def _join(call: LiveCall, channel: ClientChannel, connection: Connection) -> None:
+    try:
+        await call.join(channel)
+        if not connection.closed:
+            # It could not keep up, so that a close frame would not reach it either.
+            await connection.drop()
+    except* ConnectionError:
+        logger.debug("The client of a sideband is gone")
+    except* Exception:
+        logger.exception("A sideband failed")
+    finally:
+        connection.note_closed(1006, "")
 
 
-async def _refuse(channel: WebSocketChannel, refusal: _Refusal) -> None:
+async def _refuse(channel: ClientChannel, refusal: _Refusal) -> None:
     event = {"type": "error", "event_id": IdSource().event(), "error": refusal.error.to_wire()}
     try:
         await channel.write(event)

@@ -14,6 +14,7 @@ from attrs import define, field, frozen
 
 from jackfield.errors import ConfigurationError
 from jackfield_local.dialects import to_beta
+from jackfield_local.sdp_faults import JUNK_ANSWER, NO_DATA, NO_MEDIA, SdpFault
 
 __all__ = [
     "FAULTS",
@@ -82,6 +83,8 @@ class Fault:
     make_filter: Callable[[], FrameFilter] | None = None
     http_status: int | None = None
     session_seconds: float | None = None
+    answer_seconds: float | None = None
+    sdp: SdpFault | None = None
     connections: int | None = None
 
 
@@ -225,11 +228,31 @@ def _beta(argument: str) -> Fault:
 
 
 def _http(argument: str) -> Fault:
-    """`http:STATUS` refuses the upgrade with that HTTP status, 429 unless told."""
+    """`http:STATUS` refuses a WebSocket, or an offer of WebRTC, with that HTTP status, 429 unless told."""
     status = int(argument or "429")
     if not 400 <= status <= 599:
         raise ValueError("the status of a refusal is from 400 to 599")
     return Fault("http", http_status=status)
+
+
+def _late_answer(argument: str) -> Fault:
+    """`late-answer:SECONDS` answers an offer of WebRTC that late only, 10 s unless told."""
+    return Fault("late-answer", answer_seconds=_positive(argument or "10"))
+
+
+def _junk_answer(argument: str) -> Fault:
+    """`junk-answer` answers an offer of WebRTC with 201 and something that is no SDP."""
+    return Fault("junk-answer", sdp=JUNK_ANSWER)
+
+
+def _no_media(argument: str) -> Fault:
+    """`no-media` answers an offer of WebRTC so that no media path ever comes to be."""
+    return Fault("no-media", sdp=NO_MEDIA)
+
+
+def _no_data_channel(argument: str) -> Fault:
+    """`no-data-channel` answers an offer of WebRTC so that there is audio, and the data channel never opens."""
+    return Fault("no-data-channel", sdp=NO_DATA)
 
 
 def _expire(argument: str) -> Fault:
@@ -243,6 +266,10 @@ FAULTS: Final[dict[str, Callable[[str], Fault]]] = {
     "stall": _stall,
     "close": _close,
     "http": _http,
+    "late-answer": _late_answer,
+    "junk-answer": _junk_answer,
+    "no-media": _no_media,
+    "no-data-channel": _no_data_channel,
     "expire": _expire,
     "slow": _slow,
     "slow-bytes": _slow_bytes,

@@ -17,7 +17,7 @@ from jackfield_local.engine.errors import ApiError, invalid_type, missing_parame
 from jackfield_local.engine.ids import IdSource
 from jackfield_local.engine.schema import anything, enum, integer, record
 
-__all__ = ["Secrets", "http_error"]
+__all__ = ["Secrets", "http_error", "parse_object"]
 
 _DEFAULT_SECONDS: Final = 600
 _REQUEST: Final = record(
@@ -69,7 +69,7 @@ class Secrets:
 
         Raises `ApiError`.
         """
-        request = _parse(body)
+        request = parse_object(body, "body") if body else {}
         _REQUEST(request, "")
         seconds = request.get("expires_after", {}).get("seconds", _DEFAULT_SECONDS)
         given = request.get("session", {"type": "realtime"})
@@ -105,14 +105,13 @@ def http_error(request: Request, error: Exception) -> Response:
     return JSONResponse(ApiError(message).to_body(), error.status_code, error.headers)
 
 
-def _parse(body: bytes) -> dict[str, Any]:
-    if not body:
-        return {}
+def parse_object(body: bytes, path: str) -> dict[str, Any]:
+    """Return the JSON object that `body` is. Raises `ApiError`, which calls it by `path`."""
     decode: Callable[[bytes], Any] = msgspec.json.decode
     try:
         value = decode(body)
     except (msgspec.DecodeError, RecursionError, ValueError) as error:
         raise ApiError(f"We could not parse the JSON body of your request: {error}") from error
     if not isinstance(value, dict):
-        raise invalid_type("body", "an object", value)
+        raise invalid_type(path, "an object", value)
     return value

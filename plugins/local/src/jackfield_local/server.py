@@ -17,12 +17,15 @@ import uvicorn
 from jackfield.errors import ConfigurationError, JackfieldError
 from jackfield_local.app import WebSocketProtocol, make_app
 from jackfield_local.auth import Keyring
+from jackfield_local.calls import Calls
 from jackfield_local.clock import CLOCK_URL, clock_server
 from jackfield_local.connection import Connection
 from jackfield_local.doors import Doors
 from jackfield_local.faults import Faults
 from jackfield_local.interfaces import HostedServer, Recognizer, Responder, Synthesizer
+from jackfield_local.live_calls import LiveCalls
 from jackfield_local.mcp_host import McpHost
+from jackfield_local.reception import Reception
 from jackfield_local.rest import Secrets
 from jackfield_local.session import Services
 from jackfield_local.tones import PhraseRecognizer, ToneSynthesizer
@@ -110,9 +113,9 @@ class LocalServer:
         self._mcp = McpHost({CLOCK_URL: clock_server(), **(mcp_servers or {})})
         self._executor: ThreadPoolExecutor | None = None
         self._serving: asyncio.Task[None] | None = None
-        keyring = Keyring(api_key)
-        doors = Doors(
-            keyring=keyring,
+        self._calls = LiveCalls()
+        reception = Reception(
+            keyring=Keyring(api_key),
             faults=self.faults,
             opened=self._note,
             services=self._services,
@@ -124,7 +127,11 @@ class LocalServer:
         )
         self._uvicorn = _Server(
             uvicorn.Config(
-                make_app(doors, Secrets(keyring)),
+                make_app(
+                    Doors(reception, self._calls),
+                    Secrets(reception.keyring),
+                    Calls(reception, self._calls, local_only=_is_loopback(host)),
+                ),
                 ws=WebSocketProtocol,
                 lifespan="off",
                 log_config=None,
@@ -181,7 +188,8 @@ class LocalServer:
         await self._stop()
 
     async def _stop(self) -> None:
-        """Stop within a second, also where clients hold on to their sockets."""
+        """Stop within a few seconds at the most, also where clients hold on to their sockets."""
+        await self._calls.close()
         serving, self._serving = self._serving, None
         if serving is not None:
             self._uvicorn.should_exit = True
@@ -235,6 +243,9 @@ class LocalServer:
             raise LocalServerError(
                 f"Cannot listen on {self._host}:{self._port}: {error}. Choose another port, or 0 for a free one."
             ) from error
+        # asyncio does so by itself for sockets whose protocol it is told, and `create_server` doesn't tell. Without it,
+        # small answers wait for the client's delayed acknowledgement, some 40 ms.
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         listener.setblocking(False)
         self._port = listener.getsockname()[1]
         return listener

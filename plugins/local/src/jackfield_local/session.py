@@ -99,6 +99,8 @@ class Session:
         self._preparing: asyncio.Task[None] | None = None
         self._prepared: Sequence[str] = ()
         self._idle: asyncio.Task[None] | None = None
+        self._played = asyncio.Event()
+        self._media_effects = asyncio.Event()
 
     async def run(self) -> None:
         """Hold the session until either side ends it."""
@@ -107,9 +109,22 @@ class Session:
                 self._group.create_task(self._write())
                 self._group.create_task(self._expire())
                 self._group.create_task(self._read())
+                self._group.create_task(self._serve_media())
                 self._settle()
         except* (_Over, ConnectionError):
             pass
+
+    def hear(self, pcm: bytes) -> None:
+        """Take what the user says from the media path of a call; nothing comes of it once the session is over."""
+        self._engine.hear(pcm)
+        self._settle_media()
+
+    def next_audio(self) -> bytes | None:
+        """Return what the user is to hear in the next 20 ms: see `Engine.next_audio`."""
+        pcm = self._engine.next_audio()
+        self._settle_media()
+        self._played.set()
+        return pcm
 
     async def _read(self) -> None:
         while True:
@@ -140,11 +155,26 @@ class Session:
         self._engine.expire()
         self._settle()
 
+    async def _serve_media(self) -> None:
+        while True:
+            await self._media_effects.wait()
+            self._media_effects.clear()
+            self._settle()
+
     def _settle(self) -> None:
         """Pass on what the engine wants sent, and begin what it wants done."""
-        self._frames.extend(self._engine.take_events())
+        self._pass_on()
         for effect in self._engine.take_effects():
             self._begin(effect)
+        self._pass_on()
+
+    def _settle_media(self) -> None:
+        """Do the same for the media path, which runs on when the session is about to end and no task may be begun."""
+        self._pass_on()
+        self._media_effects.set()
+
+    def _pass_on(self) -> None:
+        self._frames.extend(self._engine.take_events())
         if self._frames:
             self._changed.set()
             if len(self._frames) >= _OUTBOX_FRAMES:
@@ -273,6 +303,9 @@ class Session:
                     self._engine.audible(response)
                     response.write_audio(piece.pcm)
                 await self._sent()
+                while self._engine.far_ahead(response):
+                    self._played.clear()
+                    await self._played.wait()
                 wait = pace.wait(clock(), piece.seconds)
                 if wait > 0:
                     await asyncio.sleep(wait)

@@ -92,6 +92,7 @@ async def _serve(server: LocalServer) -> int:
     async with server:
         print(f"Realtime API   {server.url}?model=gpt-realtime")
         print(f"REST           {server.http_url}/realtime/client_secrets")
+        print(f"WebRTC         {server.http_url}/realtime/calls")
         print(f"Azure OpenAI   {server.azure_endpoint}/openai/v1/realtime?model=<deployment>")
         print()
         print("Point a client at it:")

@@ -55,9 +55,23 @@ def _azure(server: RunningServer, api_key: str) -> Place:
     )
 
 
+def _webrtc(server: RunningServer, api_key: str) -> Place:
+    url = f"{server.azure_endpoint}/v1/realtime/calls"
+    return Place(
+        name=url,
+        options={"proxy": None},
+        connect={"url": url, "api_key": api_key, "model": MODEL},
+        door=Door("/v1/realtime/calls", "", "authorization"),
+    )
+
+
 def _other(server: RunningServer, api_key: str) -> Place:
     url = f"{server.url}?model={MODEL}"
     return Place(name=url, connect={"url": url, "api_key": api_key})
 
 
-_PLACES: Mapping[str, Callable[[RunningServer, str], Place]] = {"websocket": _websocket, "azure": _azure}
+_PLACES: Mapping[str, Callable[[RunningServer, str], Place]] = {
+    "websocket": _websocket,
+    "azure": _azure,
+    "webrtc": _webrtc,
+}

@@ -16,6 +16,7 @@ from jackfield.session.events import (
     RealtimeAgentEndEvent,
     RealtimeAgentStartEvent,
     RealtimeAudio,
+    RealtimeAudioEnd,
     RealtimeAudioInterrupted,
     RealtimeError,
     RealtimeHandoffEvent,
@@ -98,7 +99,8 @@ class Cut:
     line: AgentLine
     audio_end_ms: int
     heard_ms: float
-    generated_ms: float
+    generated_ms: float | None
+    """How much of it there was; None where the far end plays it, and only it knows."""
     heard_text: str
     confirmed_ms: int | None = None
     """Where the far end says that it cut its copy, where it says so."""
@@ -142,6 +144,7 @@ class Record:
     def __attrs_post_init__(self) -> None:
         for kind, listener in (
             ("audio", self._on_audio),
+            ("audio_end", self._on_audio_end),
             ("audio_interrupted", self._on_interrupted),
             ("transcript_delta", self._on_words),
             ("input_audio_transcription_completed", self._on_understood),
@@ -206,6 +209,9 @@ class Record:
         if line.part is None:
             line.part = part
 
+    def _on_audio_end(self, event: RealtimeAudioEnd) -> None:
+        self.speaker.end(event.item_id, event.content_index)
+
     def _on_words(self, event: RealtimeTranscriptDelta) -> None:
         if event.role == "assistant":
             self._line(event.item_id).text += event.delta
@@ -224,14 +230,16 @@ class Record:
         if part is None or line is None:
             return
         line.worded = True
+        # Where the far end plays, what came is what was heard.
+        whole = part.received_ms if self.session.transport.capabilities.playback == "client" else None
         self.entries.append(
             Cut(
                 at_ms=self.now(),
                 line=line,
                 audio_end_ms=event.played_ms,
                 heard_ms=part.played_ms,
-                generated_ms=part.received_ms,
-                heard_text=words_heard(line.text, part.played_ms, part.received_ms),
+                generated_ms=whole,
+                heard_text="" if whole is None else words_heard(line.text, part.played_ms, whole),
             )
         )
 

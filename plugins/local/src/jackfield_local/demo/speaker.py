@@ -30,6 +30,8 @@ class SpokenPart:
     started_at_ms: float | None = None
     """When its first sound was played; None until then."""
     cut: bool = False
+    ended: bool = False
+    """Whether all of it was given to the loudspeaker."""
     _queued: deque[bytes] = field(factory=deque, repr=False)
 
     @property
@@ -73,8 +75,8 @@ class Speaker:
 
     @property
     def silent(self) -> bool:
-        """Whether there is nothing left to play."""
-        return all(part.over for part in self._waiting)
+        """Whether there is nothing left to play, and nothing to come."""
+        return all(part.over and (part.ended or part.cut) for part in self._waiting)
 
     def part(self, item_id: str, content_index: int) -> SpokenPart | None:
         """Return a content part that was given to it."""
@@ -113,6 +115,12 @@ class Speaker:
             if len(self._waiting) == 1 and not part.cut:
                 break  # more of it may come
             self._waiting.popleft()
+
+    def end(self, item_id: str, content_index: int) -> None:
+        """Note that no more of this content part comes."""
+        part = self.part(item_id, content_index)
+        if part is not None:
+            part.ended = True
 
     def cut(self, item_id: str, content_index: int) -> SpokenPart | None:
         """Stop this content part at once and drop what is queued of it; return it."""

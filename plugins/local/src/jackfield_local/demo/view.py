@@ -72,9 +72,13 @@ def row_of(entry: Entry) -> Row:
         case HandedOver():
             return Row(entry.at_ms, "", f"> {entry.source} hands over to {entry.target}")
         case Cut():
-            heard = f"heard {entry.heard_ms / 1000:.1f} s of {entry.generated_ms / 1000:.1f} s"
+            heard = f"heard {entry.heard_ms / 1000:.1f} s"
+            if entry.generated_ms is None:
+                cut = "not told yet" if entry.confirmed_ms is None else f"at {entry.confirmed_ms} ms"
+                return Row(entry.at_ms, "", f"x interrupted: {heard}, the server cut {cut}")
+            told = f"{heard} of {entry.generated_ms / 1000:.1f} s, audio_end_ms {entry.audio_end_ms}"
             words = f'  up to "{entry.heard_text}"' if entry.heard_text else "  not a word of it"
-            return Row(entry.at_ms, "", f"x interrupted: {heard}, audio_end_ms {entry.audio_end_ms}", (words,))
+            return Row(entry.at_ms, "", f"x interrupted: {told}", (words,))
         case Problem():
             return Row(entry.at_ms, "", f"! {entry.message}")
 

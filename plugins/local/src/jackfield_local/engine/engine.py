@@ -22,6 +22,7 @@ from jackfield_local.engine.ids import IdSource
 from jackfield_local.engine.mcp_calls import McpCalls
 from jackfield_local.engine.mcp_tools import complete_tools
 from jackfield_local.engine.outbox import CallTool, Effect, Hangup, Outbox, Prepare, Recognize, WatchIdle
+from jackfield_local.engine.playback import Playback
 from jackfield_local.engine.response import Response, Status
 from jackfield_local.engine.responses import Responses
 from jackfield_local.engine.shapes import CLIENT_EVENTS
@@ -54,7 +55,9 @@ class Engine:
 
     `config` is a `session` that the connection starts with (of a client secret, for example), `session_seconds` how
     long it may last. `mcp_follow_up` says who asks for the answer once hosted tools were called: the client, or the
-    server of its own accord. `clock` returns seconds that only go forward.
+    server of its own accord. `playback` says who plays the audio and so knows what was heard of it: the client, which
+    gets it as events, or the server, from where a media clock takes it by `next_audio`. `clock` returns seconds that
+    only go forward.
     """
 
     def __init__(
@@ -65,6 +68,7 @@ class Engine:
         config: Mapping[str, Any] | None = None,
         session_seconds: float = 3600,
         mcp_follow_up: Literal["server", "client"] = "client",
+        playback: Literal["client", "server"] = "client",
         ids: IdSource | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -83,13 +87,16 @@ class Engine:
             self.session = update_session(self.session, config)
         self._conversation = Conversation(self._outbox.ids.new("conv"))
         self._servers = HostedServers(self._outbox, self._conversation)
+        self._playback = (
+            Playback(self._outbox.emit, self._conversation, self._await_user) if playback == "server" else None
+        )
         self._responses = Responses(
-            self._outbox, self._conversation, self._servers, self._make_item, self._response_ended
+            self._outbox, self._conversation, self._servers, self._make_item, self._response_ended, self._playback
         )
         self._calls = McpCalls(self._outbox, self._conversation, self._servers, self._follow_up)
         self._turns = Turns(self.session, self._outbox, self._conversation, self._responses, self._answer_turn)
         self._speaking_since: dict[str, float] = {}
-        self._handlers: Final[dict[str, Callable[[dict[str, Any]], None]]] = {
+        self._handlers: dict[str, Callable[[dict[str, Any]], None]] = {
             "session.update": self._session_update,
             "input_audio_buffer.append": lambda event: self._turns.append(event["audio"]),
             "input_audio_buffer.commit": lambda _event: self._turns.commit(),
@@ -101,6 +108,8 @@ class Engine:
             "response.create": self._response_create,
             "response.cancel": lambda event: self._responses.cancel(event.get("response_id")),
         }
+        if self._playback is not None:
+            self._handlers["output_audio_buffer.clear"] = self._output_clear
         self._outbox.emit("session.created", session=self.session)
         if config is not None:
             self._configured(config)
@@ -139,6 +148,26 @@ class Engine:
         except ApiError as error:
             event_id = event.get("event_id")
             self._refuse(error, event_id if isinstance(event_id, str) else None)
+
+    def greeting(self) -> dict[str, Any]:
+        """Return the `session.created` for a client that joins a session under way."""
+        return self._outbox.make("session.created", session=self.session)
+
+    def hear(self, pcm: bytes) -> None:
+        """Take what the user says (PCM16 mono, 24,000 Hz) from a media path, in real time and with its silence."""
+        self._turns.hear(pcm)
+
+    def next_audio(self) -> bytes | None:
+        """Return what the user is to hear in the next 20 ms: 960 bytes of PCM16, or None for silence.
+
+        Where the server plays, the media clock calls this every 20 ms. Events that it brings about come before the
+        audio that it returns.
+        """
+        return None if self._playback is None else self._playback.take()
+
+    def far_ahead(self, response: Response) -> bool:
+        """Whether a response is so far ahead of its playback by the server that its producer should wait."""
+        return self._playback is not None and self._playback.full(response)
 
     def recognized(self, item_id: str, text: str) -> None:
         """Tell what was said in the audio of a `Recognize`."""
@@ -305,7 +334,11 @@ class Engine:
 
     def _response_ended(self, response: Response) -> None:
         since = self._speaking_since.pop(response.id, None)
-        if response.default:
+        if self._playback is not None:
+            self._playback.response_done(response)
+            if response.default:
+                self._await_user()
+        elif response.default:
             played = 0.0 if since is None else self._clock() - since
             self._turns.response_done(max(0.0, response.audio_ms / 1000 - played))
         self._calls.response_ended(response)
@@ -313,6 +346,15 @@ class Engine:
             # Whoever interrupts says what comes next, and that is told what the calls have said.
             self._follow_up_due = False
         self._answer_calls()
+
+    def _output_clear(self, _event: dict[str, Any]) -> None:
+        assert self._playback is not None
+        self._playback.clear(out_of_band=True)
+
+    def _await_user(self) -> None:
+        """Where the server plays: wait for the user once nothing is said, and nothing left to be heard."""
+        if self._playback is not None and self._playback.idle and self._responses.default is None:
+            self._turns.response_done(0.0)
 
     def _answer_turn(self) -> None:
         if self.session["type"] != "realtime":

@@ -16,6 +16,7 @@ __all__ = [
     "invalid_type",
     "invalid_value",
     "missing_parameter",
+    "server_failure",
     "unknown_item",
     "unknown_parameter",
 ]
@@ -87,6 +88,11 @@ def above_maximum(param: str, maximum: float, value: float, kind: str) -> ApiErr
     """Refuse a number that is too large; `kind` is "integer" or "decimal"."""
     message = f"Invalid '{param}': {kind} above maximum value. Expected a value <= {maximum}, but got {value} instead."
     return ApiError(message, code=f"{kind}_above_max_value", param=param)
+
+
+def server_failure() -> ApiError:
+    """Return what a client is told where the server itself has failed."""
+    return ApiError("The server had an error. Sorry about that!", type="server_error", code="server_error")
 
 
 def unknown_item(doing: str, verb: str, item_id: str, param: str = "item_id") -> ApiError:

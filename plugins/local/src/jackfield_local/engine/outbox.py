@@ -99,7 +99,11 @@ class Outbox:
 
     def emit(self, kind: str, **fields: Any) -> None:
         """Send a server event of type `kind`."""
-        self._events.append({"type": kind, "event_id": self.ids.event(), **fields})
+        self._events.append(self.make(kind, **fields))
+
+    def make(self, kind: str, **fields: Any) -> dict[str, Any]:
+        """Return a server event of type `kind`, for who isn't all clients."""
+        return {"type": kind, "event_id": self.ids.event(), **fields}
 
     def effect(self, effect: Effect) -> None:
         """Have something done."""

@@ -18,9 +18,12 @@ from jackfield_local.engine.conversation import Conversation, Item, Recording
 from jackfield_local.engine.ids import IdSource
 from jackfield_local.engine.usage import Cost
 
-__all__ = ["Emit", "OutputLimitReached", "Response", "Status", "emit_mcp_call"]
+__all__ = ["Emit", "OutputLimitReached", "Player", "Response", "Status", "emit_mcp_call"]
 
 Status: TypeAlias = Literal["completed", "cancelled", "incomplete", "failed"]
+
+_PLAYED_FORMAT: Final = {"type": "audio/pcm", "rate": 24000}
+"""What audio that the server plays is kept as: what goes over the wire is agreed on there, not in the session."""
 
 _ARGUMENT_CHUNK: Final = 12
 """Characters of a call's arguments in one delta."""
@@ -38,6 +41,14 @@ class Emit(Protocol):
         ...
 
 
+class Player(Protocol):
+    """Plays audio where the server does so itself."""
+
+    def write(self, response: Response, item: Item, pcm: bytes) -> bool:
+        """Have PCM16 at 24,000 Hz of a message played. Return False where the response was cut off."""
+        ...
+
+
 def emit_mcp_call(emit: Emit, state: str, item: Item, output_index: int) -> None:
     """Tell how the call of a hosted tool stands: "in_progress", "completed" or "failed"."""
     emit(f"response.mcp_call.{state}", item_id=item.id, output_index=output_index)
@@ -47,7 +58,7 @@ class Response:
     """A response under way.
 
     `settings` is what `config.override_for_response` returns. `conversation` is None for a response out of band, and
-    `context` its own input items where it has any.
+    `context` its own input items where it has any. With a `player`, audio goes there, and not to the client as events.
     """
 
     def __init__(
@@ -58,6 +69,7 @@ class Response:
         context: Sequence[Item] | None,
         emit: Emit,
         ids: IdSource,
+        player: Player | None = None,
     ) -> None:
         self.id = ids.new("resp")
         self.settings = settings
@@ -68,6 +80,7 @@ class Response:
         self._conversation = conversation
         self._emit = emit
         self._ids = ids
+        self._player = player
         limit = settings["max_output_tokens"]
         self._limit = None if limit == "inf" else int(limit)
         self._characters = 0
@@ -109,8 +122,9 @@ class Response:
         self._add(item)
         part = {"type": "audio", "transcript": ""} if self.speaks else {"type": "text", "text": ""}
         if self.speaks:
-            self._encoder = Encoder(self.settings["output"]["format"])
-            self._recording = Recording(self.settings["output"]["format"])
+            wire_format = self.settings["output"]["format"] if self._player is None else _PLAYED_FORMAT
+            self._encoder = Encoder(wire_format)
+            self._recording = Recording(wire_format)
             item.recordings[0] = self._recording
             item.wire["content"].append({"type": "output_audio", "transcript": ""})
             if self._conversation is not None:
@@ -132,6 +146,10 @@ class Response:
         """Add to the message's audio (PCM16 mono, 24,000 Hz). Raises `OutputLimitReached`."""
         assert self._encoder is not None
         self._spend(0, len(pcm) / 48)
+        if self._player is not None and not self._player.write(self, self.output[-1], pcm):
+            # Cut off: it is made, and paid for, and nobody's to hear.
+            self.audio_ms += len(pcm) / 48
+            return
         self._send_audio(self._encoder.feed(pcm))
 
     def close_message(self, status: str = "completed") -> None:
@@ -313,7 +331,8 @@ class Response:
         before = self._recording.ms
         self._recording.add(data)
         self.audio_ms += self._recording.ms - before
-        self._emit("response.output_audio.delta", **self._open, delta=pybase64.b64encode(data).decode("ascii"))
+        if self._player is None:
+            self._emit("response.output_audio.delta", **self._open, delta=pybase64.b64encode(data).decode("ascii"))
 
     def _spend(self, characters: int, ms: float) -> None:
         if self._limit is not None:

@@ -11,6 +11,7 @@ from jackfield_local.engine.errors import ApiError, unknown_item
 from jackfield_local.engine.hosted import HostedServers
 from jackfield_local.engine.mcp_tools import complete_tools
 from jackfield_local.engine.outbox import Halt, Outbox, Respond
+from jackfield_local.engine.playback import Playback
 from jackfield_local.engine.response import Response, Status
 from jackfield_local.engine.usage import Cost, Meter, text
 
@@ -21,7 +22,7 @@ class Responses:
     """Starts, cancels and finishes the responses of one session.
 
     `servers` are the hosted ones that tools may name. `make_item` turns a client's item into an `Item`; `ended` is
-    told of each response that has ended, however it did.
+    told of each response that has ended, however it did. `playback` is there where the server plays the audio.
     """
 
     def __init__(
@@ -31,12 +32,14 @@ class Responses:
         servers: HostedServers,
         make_item: Callable[[dict[str, Any]], Item],
         ended: Callable[[Response], None],
+        playback: Playback | None,
     ) -> None:
         self._outbox = outbox
         self._conversation = conversation
         self._servers = servers
         self._make_item = make_item
         self._ended = ended
+        self._playback = playback
         self._meter = Meter()
         self._active: dict[str, Response] = {}
         self._default: Response | None = None
@@ -64,6 +67,7 @@ class Responses:
             context=self._context(change.get("input")),
             emit=self._outbox.emit,
             ids=self._outbox.ids,
+            player=self._playback,
         )
         self._active[response.id] = response
         if default:
@@ -81,7 +85,9 @@ class Responses:
         self._halt(response, "client_cancelled")
 
     def interrupt(self) -> None:
-        """Cancel the response of the default conversation, if there is one, because the user speaks."""
+        """Silence the default conversation and cancel its response, if there is one, because the user speaks."""
+        if self._playback is not None:
+            self._playback.clear(out_of_band=False)
         if self._default is not None:
             self._halt(self._default, "turn_detected")
 

@@ -358,6 +358,7 @@ CLIENT_EVENTS: Final[Mapping[str, Check]] = {
     "input_audio_buffer.append": _event({"audio": string()}, "audio"),
     "input_audio_buffer.commit": _event({}),
     "input_audio_buffer.clear": _event({}),
+    "output_audio_buffer.clear": _event({}),
     "conversation.item.create": _event({"item": ITEM, "previous_item_id": nullable(string())}, "item"),
     "conversation.item.truncate": _event(
         {"item_id": string(), "content_index": integer(0), "audio_end_ms": integer(0)},

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import pybase64
@@ -59,11 +59,11 @@ class Turns:
         except ValueError as error:
             message = "Invalid 'audio'. Expected base64-encoded audio bytes."
             raise ApiError(message, code="invalid_value", param="audio") from error
-        for turn in self._input.append(data):
-            if isinstance(turn, TurnStarted):
-                self._speech_started(turn)
-            else:
-                self._speech_stopped(turn)
+        self._take(self._input.append(data))
+
+    def hear(self, pcm: bytes) -> None:
+        """Take PCM16 at 24,000 Hz, as it comes from a media path."""
+        self._take(self._input.append_pcm(pcm))
 
     def commit(self) -> None:
         """Make what is buffered a user item. Raises `ApiError` where it is too little."""
@@ -123,6 +123,13 @@ class Turns:
         self._outbox.emit(
             "conversation.item.input_audio_transcription.failed", item_id=item_id, content_index=0, error=error
         )
+
+    def _take(self, turns: Iterable[TurnStarted | TurnEnded]) -> None:
+        for turn in turns:
+            if isinstance(turn, TurnStarted):
+                self._speech_started(turn)
+            else:
+                self._speech_stopped(turn)
 
     def _speech_started(self, turn: TurnStarted) -> None:
         self._outbox.effect(WatchIdle(None))
