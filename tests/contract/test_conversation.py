@@ -11,8 +11,9 @@ import pytest
 
 from jackfield.transport import RealtimeTransportLayer, items
 from jackfield_local import LocalServer
-from support.far_end import PATIENCE
+from support.far_connection import PATIENCE
 from support.responder import ANSWER, quiet_server
+from support.sound import SOUND, duration_ms
 from support.subjects import Subject
 
 WEATHER = {
@@ -21,6 +22,9 @@ WEATHER = {
     "description": "Weather in a city.",
     "parameters": {"type": "object", "properties": {"city": {"type": "string"}}},
 }
+
+CUTS = ("response.cancel", "output_audio_buffer.clear", "conversation.item.truncate")
+"""What an interruption may consist of, in this order."""
 
 
 @pytest.fixture
@@ -38,6 +42,26 @@ async def turn(events: AsyncIterator[Any]) -> list[Any]:
             if event.type == "turn_done":
                 return told
     raise AssertionError(f"the connection ended before the turn did: {told}")
+
+
+async def heard_out(events: AsyncIterator[Any]) -> list[Any]:
+    """Return the events up to the end of the turn and of its audio, whichever comes last."""
+    told: list[Any] = []
+    async with asyncio.timeout(PATIENCE):
+        async for event in events:
+            told.append(event)
+            if {"turn_done", "audio_done"} <= {event.type for event in told}:
+                return told
+    raise AssertionError(f"the connection ended before the audio did: {told}")
+
+
+async def first(events: AsyncIterator[Any], kind: str) -> Any:
+    """Wait for an event of that type."""
+    async with asyncio.timeout(PATIENCE):
+        async for event in events:
+            if event.type == kind:
+                return event
+    raise AssertionError(f"the connection ended before {kind}")
 
 
 def spoken(told: list[Any]) -> str:
@@ -63,14 +87,14 @@ class TestTurns:
         async with subject.connected(server) as transport:
             events = transport.events()
             await transport.send_message("Hello?")
-            told = await turn(events)
+            told = await heard_out(events)
             assert spoken(told) == ANSWER
             audio = [event for event in told if event.type == "audio"]
             if transport.capabilities.audio_out:
+                assert duration_ms(audio_of(told)) > 1000
                 sent = [event for event in server.connections[0].sent if event["type"] == "response.output_audio.delta"]
-                assert len(audio) == len(sent) > 0
-                assert len(audio_of(told)) > 48_000
-            done = told[-1]
+                assert len(sent) == (len(audio) if transport.capabilities.playback == "client" else 0)
+            [done] = [event for event in told if event.type == "turn_done"]
             assert done.status == "completed" and done.usage.total_tokens > 0
             assert {event.response_id for event in told if hasattr(event, "response_id")} == {done.response_id}
 
@@ -149,10 +173,7 @@ class TestInterruption:
         async with quiet_server(pace=1) as server, subject.connected(server) as transport:
             events = transport.events()
             await transport.send_message("Hello?")
-            async with asyncio.timeout(PATIENCE):
-                async for event in events:
-                    if event.type == "audio":
-                        break
+            begun = await first(events, "audio")
             await transport.interrupt()
             told = await turn(events)
             assert told[-1].status == "cancelled"
@@ -160,33 +181,73 @@ class TestInterruption:
             assert "audio_interrupted" in kinds
             assert "audio" not in kinds[kinds.index("audio_interrupted") :]
             await transport.send_message("Again?")
-            async with asyncio.timeout(PATIENCE):
-                async for event in events:
-                    if event.type == "audio":
-                        break
+            again = await first(events, "audio")
+            assert again.response_id != begun.response_id
+            await self.check_what_was_sent(transport, server)
+
+    async def test_stops_what_is_played_when_it_was_generated_long_ago(
+        self, subject: Subject, server: LocalServer
+    ) -> None:
+        async with subject.connected(server) as transport:
+            events = transport.events()
+            await transport.send_message("Hello?")
+            told = await turn(events)
+            audio = next((event for event in told if event.type == "audio"), None) or await first(events, "audio")
+            await transport.interrupt()
+            interrupted = await first(events, "audio_interrupted")
+            assert (interrupted.response_id, interrupted.item_id) == (audio.response_id, audio.item_id)
+            part = transport.playback(interrupted.item_id, interrupted.content_index)
+            assert part is not None and part.played_ms == pytest.approx(interrupted.played_ms, abs=1)
+            await self.check_what_was_sent(transport, server)
+
+    async def test_by_the_users_voice(self, subject: Subject, nothing_is_left: None) -> None:
+        async with quiet_server(pace=1) as server, subject.connected(server) as transport:
+            if not transport.capabilities.audio_in:
+                pytest.skip("its audio does not pass through us")
+            events = transport.events()
+            await transport.send_message("Hello?")
+            await first(events, "audio")
+            await transport.send_audio(SOUND)
+            told = await turn(events)
+            kinds = [event.type for event in told]
+            assert kinds.index("speech_started") < kinds.index("audio_interrupted")
+            assert told[-1].status == "cancelled"
+            assert "audio" not in kinds[kinds.index("audio_interrupted") :]
+            await self.check_what_was_sent(transport, server)
+
+    async def check_what_was_sent(self, transport: RealtimeTransportLayer, server: LocalServer) -> None:
+        """Who truncates does that alone; who holds the queue of what is not yet played is told to drop it."""
+        far = server.connections[0]
+        if transport.capabilities.truncate == "client":
+            await far.received_event("conversation.item.truncate")
+        if transport.capabilities.playback == "server":
+            await far.sent_event("output_audio_buffer.cleared")
+        asked = [event["type"] for event in far.received if event["type"] in CUTS]
+        mine = {"conversation.item.truncate": "client", "output_audio_buffer.clear": "server"}
+        assert all(mine[kind] == transport.capabilities.playback for kind in asked if kind in mine)
+        assert asked == sorted(asked, key=CUTS.index)
 
     async def test_of_another_response_leaves_this_one_alone(self, subject: Subject, server: LocalServer) -> None:
         async with subject.connected(server) as transport:
             events = transport.events()
             await transport.send_message("Hello?")
-            async with asyncio.timeout(PATIENCE):
-                async for event in events:
-                    if event.type == "audio":
-                        break
+            await first(events, "turn_started")
             await transport.interrupt("resp_of_long_ago")
-            told = await turn(events)
-            assert told[-1].status == "completed"
+            told = await heard_out(events)
+            assert [event.status for event in told if event.type == "turn_done"] == ["completed"]
             assert "audio_interrupted" not in [event.type for event in told]
 
     async def test_playback_says_how_far_a_part_has_come(self, subject: Subject, server: LocalServer) -> None:
         async with subject.connected(server) as transport:
             events = transport.events()
             await transport.send_message("Hello?")
-            told = await turn(events)
+            told = await heard_out(events)
             audio = [event for event in told if event.type == "audio"]
             part = transport.playback(audio[0].item_id, audio[0].content_index)
             assert part is not None
-            assert part.received_ms == pytest.approx(sum(len(event.data) for event in audio) / 48)
+            assert part.received_ms == pytest.approx(duration_ms(audio_of(told)))
+            if transport.capabilities.playback == "server":  # the far end has said that it was heard to its end
+                assert part.played_ms == pytest.approx(part.received_ms, abs=100)
             assert part.generated
             assert transport.playback("item_of_long_ago") is None
 
@@ -232,7 +293,10 @@ class TestConfig:
                 session = (await updated)["session"]
             assert session["instructions"] == "First"
             assert session["audio"]["output"]["voice"] == "ash"
-            assert session["audio"]["input"]["format"] == {"type": "audio/pcmu"}
+            if transport.capabilities.playback == "client":
+                assert session["audio"]["input"]["format"] == {"type": "audio/pcmu"}
+            else:  # the formats of a media path are negotiated; this one is of what we are given to send
+                assert session["audio"]["input"]["format"]["type"] == "audio/pcm"
 
     async def test_that_is_refused_is_told(self, subject: Subject, server: LocalServer) -> None:
         async with subject.connected(server) as transport:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import logging
 import struct
 import traceback
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
-from attrs import frozen
 
 from jackfield.transport import (
     AuthenticationError,
@@ -25,64 +24,14 @@ from jackfield.transport import (
     RemoteClosedError,
     TransportError,
 )
-from support.far_end import PATIENCE, FarConnection, FarEnd, polite, tcp_server
+from support.checks import connects, fails
+from support.far_connection import PATIENCE, FarConnection, polite
+from support.far_end import tcp_server
 from support.leaks import no_leaks, settled
-from support.subjects import KEY, Subject
+from support.subjects import KEY, Port, Subject
+from support.turns import at_turn, stepwise
 
 CONFIG = {"instructions": "Speak like a pirate"}
-
-Raw = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
-
-
-async def fails(
-    subject: Subject, place: Any, kind: type[TransportError], match: str | None = None, **options: Any
-) -> TransportError:
-    """Connect, which is to fail; prove that nothing is left, that it is told, and that the object connects again."""
-    transport = subject.make(place)
-    changes: list[Any] = []
-    transport.on("connection_change", changes.append)
-    async with no_leaks():
-        with pytest.raises(kind, match=match) as caught:
-            await transport.connect(**subject.where(place, **options))
-    error = caught.value
-    assert type(error) is kind
-    assert transport.status == "disconnected"
-    assert [change.status for change in changes] == ["connecting", "disconnected"]
-    assert changes[-1].error is error
-    shown = "".join(traceback.format_exception(error)) + repr(error) + repr(changes)
-    assert KEY not in shown
-    assert str(error).rstrip()[-1] not in ":,"
-    await connects(subject, transport)
-    return error
-
-
-async def connects(subject: Subject, transport: RealtimeTransportLayer) -> None:
-    """Prove that this object can connect to a far end that is well."""
-    async with FarEnd() as far_end:
-        if subject.transport == "azure":  # its place is fixed when it is made
-            where = {"api_key": KEY, "url": f"{far_end.url}?model=gpt-realtime"}
-        else:
-            where = subject.where(far_end)
-        await transport.connect(**where)
-        assert transport.status == "connected"
-        await transport.close()
-
-
-@frozen
-class Port:
-    """A place that is only a port."""
-
-    port: int
-    host: str = "127.0.0.1"
-    scheme: str = "ws"
-
-    @property
-    def url(self) -> str:
-        return f"{self.scheme}://{self.host}:{self.port}/v1/realtime"
-
-    @property
-    def endpoint(self) -> str:
-        return f"{'https' if self.scheme == 'wss' else 'http'}://{self.host}:{self.port}"
 
 
 async def request_of(reader: asyncio.StreamReader) -> bytes:
@@ -103,7 +52,7 @@ class TestCredentials:
             await asyncio.sleep(0)
             raise RuntimeError("the vault is sealed")
 
-        async with FarEnd() as far_end:
+        async with subject.far_end() as far_end:
             for function in (broken, broken_later):
                 error = await fails(subject, far_end, AuthenticationError, "api_key", api_key=function)
                 assert "sealed" in str(error.__cause__)
@@ -113,7 +62,7 @@ class TestCredentials:
         async def slow() -> str:
             raise TimeoutError
 
-        async with FarEnd() as far_end:
+        async with subject.far_end() as far_end:
             await fails(subject, far_end, AuthenticationError, "api_key", api_key=slow)
 
     async def test_one_that_hangs(self, subject: Subject) -> None:
@@ -121,28 +70,28 @@ class TestCredentials:
             await asyncio.Event().wait()
             return KEY
 
-        async with FarEnd() as far_end:
+        async with subject.far_end() as far_end:
             error = await fails(subject, far_end, ConnectTimeoutError, "timeout", api_key=hanging, timeout=0.02)
             assert isinstance(error, ConnectTimeoutError) and error.stage == "opening the connection"
             assert far_end.requests == []
 
     @pytest.mark.parametrize("answer", [None, 5, b"bytes"])
     async def test_one_that_returns_no_text(self, subject: Subject, answer: Any) -> None:
-        async with FarEnd() as far_end:
+        async with subject.far_end() as far_end:
             transport = subject.make(far_end)
             with pytest.raises(ConfigurationError, match="str"):
                 await transport.connect(**subject.where(far_end, api_key=lambda: answer))
             assert transport.status == "disconnected"
 
     async def test_none_at_all(self, subject: Subject) -> None:
-        async with FarEnd() as far_end:
+        async with subject.far_end() as far_end:
             error = await fails(subject, far_end, AuthenticationError, "api_key=", api_key=None)
             assert error.classification == "fatal"
             assert far_end.requests == []
 
     @pytest.mark.parametrize("key", [f"{KEY}\n", f"{KEY}\r\nX-Injected: yes", "schlüssel", "\0"])
     async def test_a_key_that_no_header_can_hold(self, subject: Subject, key: str) -> None:
-        async with FarEnd() as far_end:
+        async with subject.far_end() as far_end:
             transport = subject.make(far_end)
             with pytest.raises(ConfigurationError, match="header") as caught:
                 await transport.connect(**subject.where(far_end, api_key=key))
@@ -164,27 +113,20 @@ class TestNetwork:
     @pytest.mark.parametrize("host", ["a" * 70 + ".example", "a..example"])
     async def test_a_host_that_can_not_exist(self, subject: Subject, host: str) -> None:
         transport = subject.make(Port(80, host))
-        with pytest.raises((ConfigurationError, ConnectRefusedError), match=r"host|no connection"):
+        with pytest.raises((ConfigurationError, ConnectRefusedError), match=r"host|no connection|not be posted"):
             await transport.connect(**subject.where(Port(80, host)))
         assert transport.status == "disconnected"
 
     async def test_tls_where_there_is_none(self, subject: Subject) -> None:
-        async with FarEnd() as far_end:
-            await fails(subject, Port(far_end.port, scheme="wss"), ConnectRefusedError, "no connection")
+        async with subject.far_end() as far_end:
+            await fails(subject, Port(far_end.port, tls=True), ConnectRefusedError, "no connection|not be posted")
 
-    @pytest.mark.parametrize("scheme", ["ws", "wss"])
-    async def test_one_that_accepts_and_says_nothing(self, subject: Subject, scheme: str) -> None:
+    @pytest.mark.parametrize("tls", [False, True])
+    async def test_one_that_accepts_and_says_nothing(self, subject: Subject, tls: bool) -> None:
         async with tcp_server(lambda reader, _: forever(reader)) as port:
-            place = Port(port, scheme=scheme)
-            error = await fails(subject, place, ConnectTimeoutError, "opening", timeout=0.05)
-            assert "0.05 s" in str(error)
-
-    async def test_its_own_limit_for_opening(self, subject: Subject) -> None:
-        async with tcp_server(lambda reader, _: forever(reader)) as port:
-            transport = subject.make(Port(port), open_timeout=0.05)
-            with pytest.raises(ConnectTimeoutError, match=r"open_timeout=0\.05"):
-                await transport.connect(**subject.where(Port(port)))
-            await connects(subject, transport)
+            place = Port(port, tls=tls)
+            error = await fails(subject, place, ConnectTimeoutError, r"longer than 0\.0\d+ s", timeout=0.05)
+            assert isinstance(error, ConnectTimeoutError) and error.stage in str(error)
 
     @pytest.mark.parametrize(
         "answer",
@@ -192,15 +134,11 @@ class TestNetwork:
             b"",
             b"HTTP/1.1 101 Switching",
             b"SSH-2.0-OpenSSH_9.6\r\n\r\n",
-            b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi",
-            b"HTTP/1.1 101 Switching Protocols\r\n\r\n",
-            b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-            b"Sec-WebSocket-Accept: wrong\r\n\r\n",
             b"\x00\xff\x00\xff\r\n\r\n",
         ],
-        ids=["nothing", "half a line", "another protocol", "200", "no upgrade", "wrong accept", "binary"],
+        ids=["nothing", "half a line", "another protocol", "binary"],
     )
-    async def test_an_answer_that_is_no_upgrade(self, subject: Subject, answer: bytes) -> None:
+    async def test_an_answer_that_is_no_http(self, subject: Subject, answer: bytes) -> None:
         async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             await request_of(reader)
             writer.write(answer)
@@ -209,7 +147,7 @@ class TestNetwork:
         async with tcp_server(handle) as port:
             await fails(subject, Port(port), ConnectRefusedError, "Check the url")
 
-    async def test_a_reset_before_the_upgrade(self, subject: Subject) -> None:
+    async def test_a_reset_before_the_answer(self, subject: Subject) -> None:
         async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             await request_of(reader)
             sock = writer.get_extra_info("socket")
@@ -237,8 +175,8 @@ class TestStatus:
     async def test_is_told_with_the_body(
         self, subject: Subject, status: int, kind: type[TransportError], classification: str
     ) -> None:
-        body = f'{{"error": {{"code": "call_id_not_found", "message": "you sent {KEY}"}}}}'
-        async with FarEnd(status=status, body=body) as far_end:
+        body = f'{{"error": {{"code": "call_id_not_found", "message": "you sent {subject.key}"}}}}'
+        async with subject.far_end(status=status, body=body) as far_end:
             error = await fails(subject, far_end, kind, f"HTTP {status}.*call_id_not_found.*Check|try again")
             assert error.classification == classification
             if isinstance(error, ConnectRefusedError):
@@ -247,166 +185,173 @@ class TestStatus:
 
     @pytest.mark.parametrize("status", [301, 302, 307, 308])
     async def test_a_redirect_does_not_carry_credentials_elsewhere(self, subject: Subject, status: int) -> None:
-        async with FarEnd() as elsewhere, FarEnd(status=status, headers={"Location": elsewhere.url}) as far_end:
-            error = await fails(subject, far_end, ConnectRefusedError, "elsewhere")
+        async with subject.far_end() as elsewhere:
+            there = {"Location": f"http://127.0.0.1:{elsewhere.port}/v1/realtime"}
+            async with subject.far_end(status=status, headers=there) as far_end:
+                error = await fails(subject, far_end, ConnectRefusedError, "elsewhere")
             assert error.classification == "fatal"
             assert elsewhere.requests == []
 
 
-def refusal(code: str | None, message: str, close: int, reason: str = "") -> Callable[[FarConnection], Awaitable[None]]:
-    async def script(connection: FarConnection) -> None:
-        error = {"type": "invalid_request_error", "code": code, "message": message, "param": None, "event_id": None}
-        await connection.send({"type": "error", "error": error})
-        await connection.close(close, reason)
-
-    return script
-
-
 class TestRefusedSessions:
-    """The API upgrades first and refuses afterwards: with an error event, a close, or both."""
+    """The API accepts first and refuses afterwards: with an error event, an end, or both."""
 
     @pytest.mark.parametrize(
-        ("script", "kind", "match", "classification"),
+        ("code", "message", "close", "kind", "match", "classification"),
         [
+            ("invalid_api_key", "Incorrect API key provided: {key}", 3000, AuthenticationError, "key", "fatal"),
             (
-                refusal("invalid_api_key", f"Incorrect API key provided: {KEY}", 3000),
-                AuthenticationError,
-                "key",
-                "fatal",
-            ),
-            (
-                refusal(None, "Missing bearer or basic authentication in header", 3000),
+                None,
+                "Missing bearer or basic authentication in header",
+                3000,
                 AuthenticationError,
                 "key|bearer",
                 "fatal",
             ),
-            (refusal("invalid_model", 'Model "x" is not supported', 4000), ProviderError, "invalid_model", "fatal"),
-            (refusal("model_not_found", "No such model", 4004), ProviderError, "model_not_found", "fatal"),
-            (refusal("insufficient_quota", "You ran out", 1013), ProviderError, "billing", "fatal"),
+            ("invalid_model", 'Model "x" is not supported', 4000, ProviderError, "invalid_model", "fatal"),
+            ("model_not_found", "No such model", 4004, ProviderError, "model_not_found", "fatal"),
+            ("insufficient_quota", "You ran out", 1013, ProviderError, "billing", "fatal"),
         ],
     )
-    async def test_error_then_close(
-        self, subject: Subject, script: Any, kind: type[TransportError], match: str, classification: str
+    async def test_error_then_end(
+        self,
+        subject: Subject,
+        code: str | None,
+        message: str,
+        close: int,
+        kind: type[TransportError],
+        match: str,
+        classification: str,
     ) -> None:
-        async with FarEnd(script) as far_end:
+        said = message.format(key=subject.key)
+
+        async def script(connection: FarConnection) -> None:
+            error = {"type": "invalid_request_error", "code": code, "message": said, "param": None, "event_id": None}
+            await connection.send({"type": "error", "error": error})
+            await connection.close(close)
+
+        async with subject.far_end(script) as far_end:
             for options in ({}, {"initial_session_config": CONFIG}):
                 error = await fails(subject, far_end, kind, match, **options)
                 assert error.classification == classification
 
-    @pytest.mark.parametrize(
-        ("code", "reason", "kind", "classification"),
-        [
-            (3000, "invalid_request_error.invalid_api_key", AuthenticationError, "fatal"),
-            (4000, "invalid_request_error.invalid_model", ConnectRefusedError, "fatal"),
-            (4004, "invalid_request_error.model_not_found", ConnectRefusedError, "fatal"),
-            (1011, "", RemoteClosedError, "reconnect"),
-            (1000, "", RemoteClosedError, "reconnect"),
-        ],
-    )
-    async def test_close_alone(
-        self, subject: Subject, code: int, reason: str, kind: type[TransportError], classification: str
-    ) -> None:
+    async def test_an_end_alone(self, subject: Subject) -> None:
         async def script(connection: FarConnection) -> None:
-            await connection.close(code, reason)
+            await connection.close(1000)
 
-        async with FarEnd(script) as far_end:
-            error = await fails(subject, far_end, kind, str(code))
-            assert error.classification == classification
+        async with subject.far_end(script) as far_end:
+            error = await fails(subject, far_end, RemoteClosedError, "1000")
+            assert error.classification == "reconnect"
 
     async def test_the_config_is_refused(self, subject: Subject) -> None:
+        said = {"type": "invalid_request_error", "code": "unknown_parameter", "param": "session.bogus"}
+        said["message"] = "Unknown parameter: 'session.bogus'."
+
         async def script(connection: FarConnection) -> None:
-            await connection.open_session()
-            update = await connection.receive()
-            error = {"type": "invalid_request_error", "code": "unknown_parameter", "param": "session.bogus"}
-            said = {**error, "message": "Unknown parameter: 'session.bogus'.", "event_id": update["event_id"]}
-            await connection.send({"type": "error", "error": said})
+            await connection.take_config()
+            event_id = connection.received[0]["event_id"]
+            await connection.send({"type": "error", "error": {**said, "event_id": event_id}})
             await polite(connection)
 
-        async with FarEnd(script) as far_end:
-            error = await fails(subject, far_end, ProviderError, "bogus", initial_session_config={"bogus": 1})
+        config = {"bogus": 1}
+        if subject.config_first:
+            async with subject.far_end(status=400, body=json.dumps({"error": said})) as far_end:
+                await fails(subject, far_end, ConnectRefusedError, "session.bogus", initial_session_config=config)
+            return
+        async with subject.far_end(script) as far_end:
+            error = await fails(subject, far_end, ProviderError, "bogus", initial_session_config=config)
             assert isinstance(error, ProviderError) and error.param == "session.bogus"
 
     async def test_the_session_never_comes(self, subject: Subject) -> None:
         async def script(connection: FarConnection) -> None:
             await connection.receive()
 
-        async with FarEnd(script) as far_end:
-            error = await fails(subject, far_end, ConnectTimeoutError, "acknowledge", timeout=0.1)
+        async with subject.far_end(script) as far_end:
+            limit = subject.dial_seconds
+            error = await fails(subject, far_end, ConnectTimeoutError, "acknowledge", timeout=limit)
             assert isinstance(error, ConnectTimeoutError) and "acknowledge" in error.stage
 
     async def test_the_acknowledgement_never_comes(self, subject: Subject) -> None:
         async def script(connection: FarConnection) -> None:
-            await connection.open_session()
-            await connection.receive()
+            await connection.take_config()
             await connection.receive()
 
-        async with FarEnd(script) as far_end:
-            await fails(
-                subject, far_end, ConnectTimeoutError, "acknowledge", timeout=0.1, initial_session_config=CONFIG
-            )
+        async with subject.far_end(script) as far_end:
+            options = {"timeout": subject.dial_seconds, "initial_session_config": CONFIG}
+            await fails(subject, far_end, ConnectTimeoutError, "acknowledge", **options)
 
-    @pytest.mark.parametrize("how", ["close", "reset", "half_close"])
+    @pytest.mark.parametrize("how", ["close", "reset"])
     async def test_it_goes_away_meanwhile(self, subject: Subject, how: str) -> None:
         async def script(connection: FarConnection) -> None:
-            await connection.open_session()
-            await connection.receive()
-            result: Any = getattr(connection, how)(*((1012, "restart") if how == "close" else ()))
-            if result is not None:
-                await result
+            await connection.take_config()
+            if how == "close":
+                await connection.close(1012, "restart")
+            else:
+                connection.reset()
 
-        async with FarEnd(script) as far_end:
+        async with subject.far_end(script) as far_end:
             error = await fails(subject, far_end, RemoteClosedError, initial_session_config=CONFIG)
             assert isinstance(error, RemoteClosedError)
-            assert error.code == (1012 if how == "close" else 1006)
+            assert error.code == (subject.end_told(1012)[0] if how == "close" else 1006)
 
 
 class TestEveryStep:
-    """The same at each step that the event loop takes on the way, whichever that is."""
+    """The same at each turn that the event loop makes on the way, whatever happens in it."""
 
-    async def abort_after(self, subject: Subject, far_end: FarEnd, steps: int, how: str) -> bool:
-        """Stop a connect after so many turns of the event loop; return whether it had got through by then."""
+    async def abort_at(self, subject: Subject, far_end: Any, turn: int, how: str) -> bool:
+        """Stop a connect at a turn of the event loop; return whether it had got through by then."""
         transport = subject.make(far_end)
+        closing: list[asyncio.Task[None]] = []
+        cancelled = False
 
         async def key() -> str:
             await asyncio.sleep(0)
-            return KEY
+            return subject.key
+
+        def stop() -> None:
+            nonlocal cancelled
+            if how == "cancel":
+                cancelled = attempt.cancel()
+            else:
+                closing.append(asyncio.create_task(transport.close()))
 
         options = ConnectOptions(**subject.where(far_end, api_key=key, initial_session_config=CONFIG))
         async with no_leaks():
             attempt = asyncio.create_task(transport.connect(options))
-            for _ in range(steps):
-                await asyncio.sleep(0)
-            if attempt.done():
+            with at_turn(turn, stop):
+                await asyncio.wait({attempt})
+            if cancelled:
+                with pytest.raises(asyncio.CancelledError):
+                    await attempt
+            elif closing:
+                await closing[0]
+                with contextlib.suppress(ConnectAbortedError):
+                    await attempt
+            else:
                 await attempt
                 await transport.close()
                 return True
-            if how == "cancel":
-                attempt.cancel()
-                with pytest.raises(asyncio.CancelledError):
-                    await attempt
-            else:
-                await transport.close()
-                with contextlib.suppress(ConnectAbortedError):
-                    await attempt
             assert transport.status == "disconnected"
+            await far_end.let_go()
         await transport.connect(options)
         await transport.close()
         return False
 
     @pytest.mark.parametrize("how", ["cancel", "close"])
+    @stepwise
     async def test_can_be_the_last(self, subject: Subject, how: str) -> None:
-        async with FarEnd() as far_end:
-            steps = 1 if how == "close" else 0  # a close() that comes first closes nothing
-            while not await self.abort_after(subject, far_end, steps, how):
-                steps += 1
-            assert steps > 5
+        async with subject.far_end() as far_end:
+            turn = 1
+            while not await self.abort_at(subject, far_end, turn, how):
+                turn += 1
+            assert turn > 5
 
 
 class TestCycles:
     async def test_leave_nothing_however_they_end(self, subject: Subject, caplog: pytest.LogCaptureFixture) -> None:
         caplog.set_level(logging.DEBUG)
 
-        async def one(transport: RealtimeTransportLayer, far_end: FarEnd, number: int) -> None:
+        async def one(transport: RealtimeTransportLayer, far_end: Any, number: int) -> None:
             connected = len(far_end.connections)
             match number % 4:
                 case 0:
@@ -426,7 +371,7 @@ class TestCycles:
                     with pytest.raises(AuthenticationError):
                         await transport.connect(**subject.where(far_end, api_key=None))
 
-        async with FarEnd() as far_end:
+        async with subject.far_end() as far_end:
             transport = subject.make(far_end)
             await one(transport, far_end, 0)
             async with no_leaks():

@@ -1,7 +1,7 @@
 """Acceptance scenarios of the JavaScript SDK, 1-23: connecting, losing the connection, and connecting again.
 
-Each test carries the scenario's number. Without a test: 2, 14 and 17-19 are rules of a peer connection, and belong to
-the webrtc transport; 22 is about browsers, where a key is visible to everybody, and a Python program is no browser.
+Each test carries the scenario's number. 2, 14 and 17-19 are rules of a peer connection: see `test_js_peer_connection`.
+Without a test: 22 is about browsers, where a key is visible to everybody, and a Python program is no browser.
 """
 
 from __future__ import annotations

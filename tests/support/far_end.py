@@ -1,7 +1,7 @@
 """A far end that does exactly what a test tells it: a WebSocket server that records what it gets and plays a script.
 
-It is polite by default: it opens a session, acknowledges updates, and answers `response.create` with a spoken turn.
-For what is wrong below the WebSocket (no answer, half an answer, a reset) there is `tcp_server`.
+What it says and does is in `far_connection`. For what is wrong below the WebSocket (no answer, half an answer, a reset)
+there is `tcp_server`.
 """
 
 from __future__ import annotations
@@ -10,8 +10,6 @@ import asyncio
 import base64
 import contextlib
 import http
-import itertools
-import json
 import logging
 import socket
 import ssl
@@ -23,12 +21,9 @@ from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 
-__all__ = ["AUDIO", "FarConnection", "FarEnd", "polite", "tcp_server"]
+from .far_connection import AUDIO, PATIENCE, FarConnection, Script, ScriptedEnd, polite
 
-AUDIO = bytes(range(256)) * 18
-"""What the polite far end says: 96 ms of PCM16 at 24,000 Hz, of every byte value."""
-
-Script = Callable[["FarConnection"], Awaitable[None]]
+__all__ = ["AUDIO", "PATIENCE", "FarConnection", "FarEnd", "SocketConnection", "polite", "tcp_server"]
 
 _QUIET = logging.getLogger("support.far_end")
 """The far end writes no headers into a log in which a test looks for keys."""
@@ -37,19 +32,13 @@ _QUIET.setLevel(logging.CRITICAL)
 _PING = b"\x89"
 """How a ping's frame begins."""
 
-PATIENCE = 30.0
-"""Seconds after which a test that waits has failed. Nothing is measured by it."""
 
-
-class FarConnection:
-    """One connection, seen from the far end."""
+class SocketConnection(FarConnection):
+    """One WebSocket."""
 
     def __init__(self, socket: ServerConnection) -> None:
+        super().__init__()
         self.socket = socket
-        self.received: list[dict[str, Any]] = []
-        self.finished = asyncio.Event()
-        self._ids = itertools.count(1)
-        self._news = asyncio.Condition()
 
     @property
     def headers(self) -> Mapping[str, str]:
@@ -65,46 +54,23 @@ class FarConnection:
         return self.request.path
 
     @property
-    def close_code(self) -> int | None:
+    def close_code(self) -> int | None:  # type: ignore[override]
         return self.socket.close_code
 
-    def types(self) -> list[str]:
-        return [event["type"] for event in self.received]
-
-    def of(self, kind: str) -> list[dict[str, Any]]:
-        return [event for event in self.received if event["type"] == kind]
-
-    async def expect(self, kind: str, count: int = 1) -> dict[str, Any]:
-        """Wait until `count` events of this type have come; return the last of them."""
-        async with asyncio.timeout(PATIENCE), self._news:
-            await self._news.wait_for(lambda: len(self.of(kind)) >= count)
-        return self.of(kind)[count - 1]
-
-    async def send(self, *events: dict[str, Any]) -> None:
-        """Send events, with ids of their own where they have none."""
-        for event in events:
-            await self.socket.send(json.dumps({"event_id": f"event_{next(self._ids)}", **event}))
+    @property
+    def heard(self) -> bytes:
+        return b"".join(base64.b64decode(event["audio"]) for event in self.of("input_audio_buffer.append"))
 
     async def send_text(self, text: str) -> None:
         await self.socket.send(text)
 
-    async def open_session(self, **session: Any) -> None:
-        shape = {"type": "realtime", "object": "realtime.session", "id": "sess_1", "model": "gpt-realtime", **session}
-        await self.send({"type": "session.created", "session": shape})
-
-    async def receive(self) -> dict[str, Any]:
-        """Receive the next event and record it. Raises ConnectionClosed."""
-        event: dict[str, Any] = json.loads(await self.socket.recv())
-        async with self._news:
-            self.received.append(event)
-            self._news.notify_all()
-        return event
+    async def send_binary(self, data: bytes) -> None:
+        await self.socket.send(data)
 
     async def close(self, code: int = 1000, reason: str = "") -> None:
         await self.socket.close(code, reason)
 
     def reset(self) -> None:
-        """Break the TCP connection, as a crash would."""
         sock = self.socket.transport.get_extra_info("socket")
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.socket.transport.abort()
@@ -114,7 +80,6 @@ class FarConnection:
         self.socket.transport.write_eof()
 
     def stall(self) -> None:
-        """Stop reading, also what the network has already brought."""
         self.socket.transport.pause_reading()
 
     def resume(self) -> None:
@@ -127,39 +92,17 @@ class FarConnection:
             for _ in range(count):
                 await self.socket.pinged.acquire()
 
-    async def say(self, audio: bytes = AUDIO, *, response_id: str = "resp_1", chunk: int = 1200) -> None:
-        """Play a whole spoken response."""
-        item = {"id": f"item_of_{response_id}", "type": "message", "role": "assistant", "status": "in_progress"}
-        place = {"response_id": response_id, "item_id": item["id"], "output_index": 0, "content_index": 0}
-        response = {"id": response_id, "object": "realtime.response", "status": "in_progress", "output": []}
-        await self.send({"type": "response.created", "response": {**response, "conversation_id": "conv_1"}})
-        await self.send(
-            {"type": "response.output_item.added", "response_id": response_id, "output_index": 0, "item": item},
-            {"type": "response.output_audio_transcript.delta", "delta": "Hello.", **place},
-        )
+    async def _next(self) -> str | bytes:
+        return await self.socket.recv()
+
+    async def _send_audio(self, audio: bytes, response_id: str, chunk: int) -> None:
+        place = {"response_id": response_id, "item_id": f"item_of_{response_id}", "output_index": 0, "content_index": 0}
         for start in range(0, len(audio), chunk):
             delta = base64.b64encode(audio[start : start + chunk]).decode()
             await self.send({"type": "response.output_audio.delta", "delta": delta, **place})
-        await self.send({"type": "response.output_audio.done", **place})
-        content = [{"type": "output_audio", "transcript": "Hello."}]
-        output = [{**item, "status": "completed", "content": content}]
-        done = {**response, "status": "completed", "output": output, "conversation_id": "conv_1"}
-        await self.send({"type": "response.done", "response": done})
 
 
-async def polite(connection: FarConnection) -> None:
-    """Do as the API does, as far as a transport sees it."""
-    await connection.open_session()
-    numbers = itertools.count(1)
-    while True:
-        event = await connection.receive()
-        if event["type"] == "session.update":
-            await connection.send({"type": "session.updated", "session": {"id": "sess_1", **event["session"]}})
-        elif event["type"] == "response.create":
-            await connection.say(response_id=f"resp_{next(numbers)}")
-
-
-class FarEnd:
+class FarEnd(ScriptedEnd[SocketConnection]):
     """A WebSocket server on loopback. `script` plays each connection; the connection is closed when it returns.
 
     `status` and `body` refuse the upgrade; `answers_pings` off makes it deaf to them; `compression` is what it would
@@ -176,16 +119,14 @@ class FarEnd:
         ssl_context: ssl.SSLContext | None = None,
         answers_pings: bool = True,
     ) -> None:
-        self.script = script
+        super().__init__(script)
         self.status = status
         self.body = body
         self.headers = dict(headers or {})
-        self.connections: list[FarConnection] = []
         self.requests: list[Request] = []
         self._answers_pings = answers_pings
         self._ssl = ssl_context
         self._server: Server | None = None
-        self._news = asyncio.Condition()
         self._port = 0
 
     @property
@@ -200,12 +141,6 @@ class FarEnd:
     def endpoint(self) -> str:
         """The address as an Azure endpoint."""
         return f"{'http' if self._ssl is None else 'https'}://127.0.0.1:{self._port}"
-
-    async def connection(self, number: int = 0) -> FarConnection:
-        """Wait for the connection of that number."""
-        async with asyncio.timeout(PATIENCE), self._news:
-            await self._news.wait_for(lambda: len(self.connections) > number)
-        return self.connections[number]
 
     async def __aenter__(self) -> Self:
         self._server = await serve(
@@ -242,15 +177,7 @@ class FarEnd:
         return response
 
     async def _handle(self, socket: ServerConnection) -> None:
-        connection = FarConnection(socket)
-        async with self._news:
-            self.connections.append(connection)
-            self._news.notify_all()
-        try:
-            with contextlib.suppress(ConnectionClosed):
-                await self.script(connection)
-        finally:
-            connection.finished.set()
+        await self._play(SocketConnection(socket), ConnectionClosed)
 
 
 class _CountingConnection(ServerConnection):

@@ -1,4 +1,4 @@
-"""Whether everything that was opened was closed again: tasks, sockets and threads."""
+"""Whether everything that was opened was closed again: tasks, sockets and threads; and nothing failed unseen."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import contextlib
 import threading
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from typing import Any
 
 __all__ = ["no_leaks", "settled"]
 
@@ -32,6 +33,11 @@ def _threads() -> set[threading.Thread]:
     return {thread for thread in threading.enumerate() if not thread.name.startswith("asyncio_")}
 
 
+def _is_told(context: dict[str, Any]) -> bool:
+    """Whether it is only what connect() raises as well: picows has the loop tell of each failed handshake."""
+    return context["message"] == "SSL handshake failed"
+
+
 async def settled(condition: Callable[[], bool]) -> bool:
     """Give everything that is about to end the time for it; return whether `condition` came true."""
     deadline = asyncio.get_running_loop().time() + PATIENCE
@@ -44,10 +50,21 @@ async def settled(condition: Callable[[], bool]) -> bool:
 
 @contextlib.asynccontextmanager
 async def no_leaks() -> AsyncIterator[None]:
-    """Fail if the block leaves a task, a socket or a thread behind. What was there before may go."""
+    """Fail if the block leaves a task, a socket or a thread behind, or an exception that nobody saw.
+
+    What was there before may go.
+    """
     tasks, sockets, threads = _tasks(), _sockets(), _threads()
-    yield
-    await settled(lambda: _tasks() <= tasks and _sockets() <= sockets and _threads() <= threads)
+    unseen: list[dict[str, Any]] = []
+    loop = asyncio.get_running_loop()
+    before = loop.get_exception_handler()
+    loop.set_exception_handler(lambda _, context: None if _is_told(context) else unseen.append(context))
+    try:
+        yield
+        await settled(lambda: _tasks() <= tasks and _sockets() <= sockets and _threads() <= threads)
+    finally:
+        loop.set_exception_handler(before)
     assert _tasks() <= tasks, _tasks() - tasks
     assert _sockets() <= sockets, _sockets() - sockets
     assert _threads() <= threads, _threads() - threads
+    assert not unseen, unseen

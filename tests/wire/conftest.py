@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from support.leaks import no_leaks
+from support.subjects import SOCKETS, Subject
 
 
 @pytest.fixture(params=["websockets", "picows"])
@@ -14,6 +15,13 @@ def wire(request: pytest.FixtureRequest) -> str:
     """Each library that dials."""
     name: str = request.param
     return name
+
+
+@pytest.fixture(params=SOCKETS, ids=lambda subject: subject.id)
+def subject(request: pytest.FixtureRequest) -> Subject:
+    """Each transport whose events are the frames of a WebSocket."""
+    chosen: Subject = request.param
+    return chosen
 
 
 @pytest.fixture

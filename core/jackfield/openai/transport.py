@@ -290,8 +290,10 @@ class OpenAIRealtimeTransport:
         connection = self._live()
         if connection.media is not None:
             if chunk:
-                await connection.media.send_audio(chunk, connection.protocol.input_format)
-            if commit:
+                await connection.media.send_audio(chunk, connection.protocol.input_format, flush=commit)
+                if commit:
+                    await _commit(connection)
+            elif commit:
                 await self.commit_audio()
         elif commit:  # in one group, so that no other sender's audio gets in between
             frames = [audio_frame(chunk)] if chunk else []
@@ -305,8 +307,7 @@ class OpenAIRealtimeTransport:
         connection = self._live()
         if connection.media is not None:
             await connection.media.flush_audio()
-        connection.protocol.audio_committed()
-        await connection.send([_COMMIT])
+        await _commit(connection)
 
     async def clear_audio(self) -> None:
         """Drop audio that was not committed (API event `input_audio_buffer.clear`)."""
@@ -399,6 +400,11 @@ class OpenAIRealtimeTransport:
     def _require(self, capable: bool, capability: str) -> None:
         if not capable:
             raise UnsupportedByTransportError(f"the {self._name} transport has no capability {capability}")
+
+
+async def _commit(connection: Connection) -> None:
+    connection.protocol.audio_committed()
+    await connection.send([_COMMIT])
 
 
 async def _finished(coroutine: Coroutine[Any, Any, T]) -> T:

@@ -65,10 +65,11 @@ class MediaConnection(WireConnection, Protocol):
     def check(self, size: int) -> None:
         """Raise `TransportError` for an event of so many bytes, where that is more than the path carries."""
 
-    async def send_audio(self, chunk: bytes, format: AudioFormat) -> None:  # noqa: A002 - as everywhere
+    async def send_audio(self, chunk: bytes, format: AudioFormat, *, flush: bool = False) -> None:  # noqa: A002
         """Send audio; return when it is close enough to its turn, so that the path's time slows the sender.
 
-        Raises `RemoteClosedError` where the connection is gone.
+        With `flush`, return once it is on its way, before another sender's has its turn. Raises `RemoteClosedError`
+        where the connection is gone.
         """
 
     async def flush_audio(self) -> None:

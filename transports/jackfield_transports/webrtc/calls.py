@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import logging
 import os
 import ssl as ssl_module
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextvars import ContextVar
 from typing import Any, Final, Literal, TypeAlias
 from urllib.parse import urlencode, urlsplit
@@ -105,8 +106,9 @@ async def post_offer(
     quiet = _quiet.set(True)
     try:
         async with (
+            _sockets_closed() as extensions,
             httpx.AsyncClient(**settings) as client,
-            client.stream("POST", url, headers=headers, **parts) as response,
+            client.stream("POST", url, headers=headers, extensions=extensions, **parts) as response,
         ):
             body = await _read(response)
             status, location = response.status_code, response.headers.get("location", "")
@@ -140,8 +142,27 @@ def _calls_url(options: ConnectOptions) -> str:
 
 
 def _session(options: ConnectOptions) -> Mapping[str, Any]:
-    session = session_payload(options.initial_session_config or {}, formats=False)
+    session = session_payload(options.initial_session_config or {}, with_model=True, formats=False)
     return {**session, "model": options.model or session.get("model") or DEFAULT_MODEL}
+
+
+@contextlib.asynccontextmanager
+async def _sockets_closed() -> AsyncIterator[dict[str, Any]]:
+    """Yield the extensions of a request whose sockets are closed in the end.
+
+    A request that is cancelled in its TLS handshake leaves its socket to the garbage collector (httpcore 1.0).
+    """
+    streams: list[Any] = []
+
+    async def note(event: str, info: Mapping[str, Any]) -> None:
+        if event == "connection.connect_tcp.complete":
+            streams.append(info["return_value"])
+
+    try:
+        yield {"trace": note}
+    finally:
+        for stream in streams:
+            await stream.aclose()
 
 
 async def _read(response: httpx.Response) -> bytes:

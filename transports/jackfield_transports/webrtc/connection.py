@@ -52,7 +52,9 @@ class CallConnection:
         self._microphone = Microphone(self._hurry)
         self._reader = None if audio_input is None else TrackReader(audio_input, self._microphone)
         self._track = track
+        self._begun = False
         self._ended: RemoteClosedError | None = None
+        self._closing: asyncio.Task[None] | None = None
         self._listener: Callable[[bytes, bool], None] | None = None
         self._early: deque[bytes] = deque(maxlen=_EARLY_FRAMES)
         self.peer = AudioPeer(
@@ -71,6 +73,7 @@ class CallConnection:
     def made(self, call_id: str | None, *, configured: bool, secrets: Sequence[str]) -> None:
         """The call is made, and begins."""
         self.call_id, self.configured, self.secrets = call_id, configured, secrets
+        self._begun = True
         self._watch.start(self.end)
         if self._reader is not None:
             self._reader.start()
@@ -116,12 +119,12 @@ class CallConnection:
 
     # Audio
 
-    async def send_audio(self, chunk: bytes, format: AudioFormat) -> None:  # noqa: A002 - as everywhere
+    async def send_audio(self, chunk: bytes, format: AudioFormat, *, flush: bool = False) -> None:  # noqa: A002
         """Send audio in `format`. Raises `ConfigurationError` where a track was given for that."""
         if self._reader is not None:
             raise ConfigurationError("this call's audio comes from audio_input: leave that out to send audio yourself")
         try:
-            await self._microphone.write(chunk, format)
+            await self._microphone.write(chunk, format, flush=flush)
         except ConnectionError as error:
             raise self._lost() from error
 
@@ -170,9 +173,15 @@ class CallConnection:
             self.end(_hung_up())
 
     async def close(self) -> None:
-        """Close, in bounded time."""
+        """Close, in bounded time; it is done also where the caller is cancelled meanwhile."""
+        if self._closing is None:
+            self._closing = asyncio.get_running_loop().create_task(self._close(), name="jackfield webrtc hang up")
+        await asyncio.shield(self._closing)
+
+    async def _close(self) -> None:
         if self._ended is None:
             self._ended = _hung_up()
+        if self._begun and not self.port.closed:
             try:
                 async with asyncio.timeout(_FINISH_SECONDS):
                     await self.port.finish()

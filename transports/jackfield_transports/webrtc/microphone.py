@@ -43,8 +43,11 @@ class Microphone:
         """How much audio waits for its turn, in milliseconds."""
         return len(self._queued) * 1000 / _BYTES_PER_SECOND
 
-    async def write(self, chunk: bytes, format: AudioFormat) -> None:  # noqa: A002 - as everywhere
-        """Take audio in `format`; wait while the lead is used up. Raises `ConnectionError` once it is closed."""
+    async def write(self, chunk: bytes, format: AudioFormat, *, flush: bool = False) -> None:  # noqa: A002
+        """Take audio in `format`; wait while the lead is used up. Raises `ConnectionError` once it is closed.
+
+        With `flush`, wait until all of it has had its turn.
+        """
         async with self._writing:  # chunks of two senders don't get mixed
             if self._converter is None or self._converter.format != format:
                 self._converter = _Converter(format)
@@ -53,15 +56,14 @@ class Microphone:
             for start in range(0, len(chunk), step):
                 await self._wait_for_room()
                 self._put(self._converter.convert(chunk[start : start + step]))
+            if flush:
+                await self._empty()
             await self._wait_for_room()
 
     async def flush(self) -> None:
         """Return once everything that was taken has had its turn."""
         async with self._writing:
-            while self._queued and not self._closed:
-                self._partial_seen = True  # a frame that isn't full won't be any fuller
-                self._room.clear()
-                await self._room.wait()
+            await self._empty()
 
     def clear(self) -> None:
         """Drop what waits for its turn."""
@@ -100,6 +102,12 @@ class Microphone:
         if self._idle and len(self._queued) >= FRAME_BYTES:
             self._idle = False
             self._on_speech()
+
+    async def _empty(self) -> None:
+        while self._queued and not self._closed:
+            self._partial_seen = True  # a frame that isn't full won't be any fuller
+            self._room.clear()
+            await self._room.wait()
 
     async def _wait_for_room(self) -> None:
         while not self._closed and len(self._queued) >= _LEAD_BYTES:

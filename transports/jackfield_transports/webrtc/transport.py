@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, TypeAlias
 
 from aiortc import MediaStreamTrack, RTCIceServer, RTCPeerConnection
+from aiortc.rtcicetransport import parse_stun_turn_uri
 
 from jackfield.audio import PCM16, dtmf_tones
 from jackfield.openai import OpenAIRealtimeTransport, Watchdog
@@ -145,6 +146,19 @@ class WebRTCTransport(OpenAIRealtimeTransport):
 
 
 def _ice_server(given: IceServer) -> RTCIceServer:
+    server = _server_record(given)
+    for url in [server.urls] if isinstance(server.urls, str) else server.urls:
+        try:
+            parse_stun_turn_uri(url)
+        except ValueError as error:
+            raise ConfigurationError(
+                f"the ICE server {url!r} has no address that can be used ({error}): give stun:host:port, "
+                "turn:host:port?transport=udp or the like"
+            ) from error
+    return server
+
+
+def _server_record(given: IceServer) -> RTCIceServer:
     if isinstance(given, RTCIceServer):
         return given
     if isinstance(given, str):

@@ -9,8 +9,6 @@ from typing import Final
 
 from attrs import define
 
-from jackfield.audio import Resampler
-
 from .codec import FRAME_MS, RATE, OpusDecoder
 from .conceal import Concealer
 from .reorder import Lost, Media, ReorderBuffer
@@ -19,8 +17,6 @@ __all__ = ["IncomingAudio", "MediaCounts"]
 
 logger = logging.getLogger("jackfield.webrtc")
 
-_CLOCK_RATE: Final = 48_000
-"""RTP's clock for Opus, whatever is inside (RFC 7587, section 4.1)."""
 _MOST_CONCEALED: Final = 25
 """Packets: half a second. A longer gap is an outage, and is not made up for."""
 
@@ -45,11 +41,8 @@ class IncomingAudio:
         self._sink = sink
         self._loop = asyncio.get_running_loop()
         self._order = ReorderBuffer()
-        self._decoder = OpusDecoder()
+        self._decoder = OpusDecoder(RATE)
         self._concealer = Concealer()
-        self._resampler = Resampler(OpusDecoder.RATE, RATE)
-        # What its filter waits for at the start, so that each packet gives as much as it has.
-        self._resampler.process(bytes(2 * round(self._resampler.delay_ms * OpusDecoder.RATE / 1000)))
         self._packet_samples = RATE * FRAME_MS // 1000
         self._counts = MediaCounts()
         self._timer: asyncio.TimerHandle | None = None
@@ -85,15 +78,14 @@ class IncomingAudio:
         if not due.payload:
             return  # padding, as some send to keep a path open
         try:
-            decoded = self._decoder.decode(due.payload)
+            pcm = self._decoder.decode(due.payload)
         except ValueError as error:
             self._counts.broken += 1
             logger.debug("a packet could not be decoded: %s", error)
             self._sink(self._concealer.conceal(self._packet_samples))
             return
-        pcm = self._resampler.process(decoded)
         if pcm:
-            self._packet_samples = len(decoded) * RATE // (2 * _CLOCK_RATE)
+            self._packet_samples = len(pcm) // 2
             self._sink(self._concealer.hear(pcm))
 
     def _arm(self) -> None:

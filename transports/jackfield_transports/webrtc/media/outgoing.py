@@ -25,8 +25,9 @@ _FRAME: Final = FRAME_MS / 1000
 _TIME_BASE: Final = Fraction(1, 48_000)
 _TICKS: Final = 960
 """One frame in RTP's clock for Opus."""
-_MOST_BEHIND: Final = 5
-"""Frames that are caught up with at once after a stall; of a longer one, the rest is skipped and never made up for."""
+_MOST_BEHIND: Final = 50
+"""Frames, a second of them, that are caught up with at once after a stall; a longer one is skipped. What was skipped
+would have to be waited for behind what was said meanwhile, for the rest of the call."""
 _GUARD: Final = 0.005
 """Seconds that speech is ahead of the clock, so that a chunk may come a little late."""
 _TAIL: Final = 2
@@ -56,11 +57,15 @@ class OutgoingAudio(MediaStreamTrack):
 
     async def recv(self) -> av.Packet[Any]:
         """Return the next packet when it is due. Raises `MediaStreamError` once the track was stopped."""
-        if self.readyState == "live":
-            await self._wait()
+        late = self.readyState == "live" and await self._wait()
         if self.readyState != "live":
             raise MediaStreamError
-        packet = av.Packet(self._encode(self._source()))
+        frame = self._source()
+        if frame is None and late and self._silent == 0:
+            # So is whoever speaks, on the same loop: silence now would put off all that comes after it, for good.
+            await asyncio.sleep(_GUARD)
+            frame = self._source()
+        packet = av.Packet(self._encode(frame))
         packet.pts = self._pts
         packet.time_base = _TIME_BASE
         self._pts += _TICKS
@@ -87,16 +92,18 @@ class OutgoingAudio(MediaStreamTrack):
             self._due = soon
             self._alarm = loop.call_at(soon, self._ring)
 
-    async def _wait(self) -> None:
-        now = asyncio.get_running_loop().time()
+    async def _wait(self) -> bool:
+        """Wait until the next packet is due; return whether that was missed."""
+        loop = asyncio.get_running_loop()
+        now = loop.time()
         if self._due is None:
             self._due = now
         behind = int((now - self._due) / _FRAME)
         if behind > _MOST_BEHIND:
             self._due += behind * _FRAME
             self._pts += behind * _TICKS
-        if self._due > now:
-            loop = asyncio.get_running_loop()
+        late = self._due <= now
+        if not late:
             self._rings = loop.create_future()
             self._alarm = loop.call_at(self._due, self._ring)
             try:
@@ -104,7 +111,9 @@ class OutgoingAudio(MediaStreamTrack):
             finally:
                 self._alarm.cancel()
                 self._alarm = None
+            late = loop.time() - self._due > _GUARD
         self._due += _FRAME
+        return late
 
     def _ring(self) -> None:
         if self._rings is not None and not self._rings.done():

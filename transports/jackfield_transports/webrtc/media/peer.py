@@ -24,9 +24,10 @@ from aiortc import (
 from jackfield.transport import TransportError
 
 from .codec import RATE
+from .gathering import gather_here
 from .incoming import IncomingAudio, MediaCounts
 from .outgoing import AudioSource, OutgoingAudio
-from .seam import MediaPath, gather_loopback, media_path, swap_receiver
+from .seam import MediaPath, connecting_tasks, media_path, swap_receiver
 
 __all__ = ["AudioPeer", "SdpError", "max_message_size"]
 
@@ -65,6 +66,7 @@ class AudioPeer:
             # Without the list aiortc would ask a public STUN server.
             RTCConfiguration(iceServers=list(ice_servers), bundlePolicy=RTCBundlePolicy.MAX_BUNDLE)
         )
+        self._connecting = connecting_tasks(self.connection)
         self.media_path: MediaPath | None = None
         """Which way received audio takes, once that is known."""
         self.outgoing = OutgoingAudio(source, bit_rate)
@@ -134,6 +136,11 @@ class AudioPeer:
         listening, self._listening = self._listening, None
         if listening is not None:
             listening.cancel()
+        connecting = set(self._connecting)
+        for task in connecting:
+            task.cancel()
+        if connecting:
+            await asyncio.wait(connecting)
         try:
             await self.connection.close()
         except Exception as error:  # noqa: BLE001 - it is over; how it ended changes nothing
@@ -149,8 +156,8 @@ class AudioPeer:
         self.media_path = await media_path(self._transceiver)
         if self.media_path.name == "own":
             swap_receiver(self._transceiver, self._incoming.take)
-        if self._loopback:
-            gather_loopback(self._transceiver.sender.transport.transport.iceGatherer, alone=self._local_only)
+        gatherer = self._transceiver.sender.transport.transport.iceGatherer
+        gather_here(gatherer, loopback=self._loopback, alone=self._local_only)
 
     async def _describe(self, sdp: str, kind: str) -> None:
         if not sdp.startswith("v=0"):

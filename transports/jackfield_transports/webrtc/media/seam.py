@@ -1,19 +1,20 @@
 """Where we reach into aiortc, whether that is safe with the version that is installed, and what is done if it isn't.
 
-Two things are reached for: the receiver of a transceiver, which is swapped for `AudioReceiver`, and the addresses that
-ICE gathers on, where loopback is missing for calls that never leave the machine. Both are tried out once a
-process, without a network. Where that fails, aiortc is used as it comes, and `media_path` says so.
+The receiver of a transceiver is reached for, and swapped for `AudioReceiver`. That is tried out once a process, without
+a network. Where it fails, aiortc is used as it comes, and `media_path` says so. The task that a peer connection
+connects in is reached for as well; where that isn't found, closing in the middle leaves it to itself.
 """
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import importlib.metadata
 import logging
 from collections.abc import Callable, Iterator
-from typing import Any, Final
+from typing import Final
 
-from aiortc import RTCIceGatherer, RTCRtpTransceiver
+from aiortc import RTCPeerConnection, RTCRtpTransceiver
 from aiortc.rtcrtpparameters import (
     RTCRtcpParameters,
     RTCRtpCodecParameters,
@@ -25,12 +26,12 @@ from attrs import frozen
 
 from .receiver import AudioReceiver
 
-__all__ = ["MediaPath", "gather_loopback", "media_path", "swap_receiver", "use_stock"]
+__all__ = ["MediaPath", "connecting_tasks", "media_path", "swap_receiver", "use_stock"]
 
 logger = logging.getLogger("jackfield.webrtc")
 
-_LOOPBACK: Final = "127.0.0.1"
 _RECEIVER: Final = "_RTCRtpTransceiver__receiver"
+_CONNECT: Final = "_RTCPeerConnection__connect"
 
 
 @frozen
@@ -87,16 +88,29 @@ def swap_receiver(transceiver: RTCRtpTransceiver, take: Callable[[int, int, byte
     return own
 
 
-def gather_loopback(gatherer: RTCIceGatherer, *, alone: bool) -> None:
-    """Have ICE gather on 127.0.0.1 too, or `alone` there; aioice would leave out just that."""
-    connection: Any = gatherer._connection
-    gather = connection.get_component_candidates
+def connecting_tasks(connection: RTCPeerConnection) -> set[asyncio.Task[None]]:
+    """Return the tasks, now and later, in which `connection` looks for a path and agrees on keys.
 
-    async def on_loopback(component: int, addresses: list[str], **more: Any) -> Any:
-        others = [] if alone else [address for address in addresses if address != _LOOPBACK]
-        return await gather(component=component, addresses=[_LOOPBACK, *others], **more)
+    aiortc closes around them, and they go on: what they open after that stays open.
+    """
+    tasks: set[asyncio.Task[None]] = set()
+    connect = getattr(connection, _CONNECT, None)
+    if connect is None:
+        return tasks
 
-    connection.get_component_candidates = on_loopback
+    async def noted() -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        tasks.add(task)
+        try:
+            await connect()
+        except Exception as error:  # noqa: BLE001 - whoever connects is told by the states; nobody awaits this task
+            logger.debug("connecting a peer failed: %r", error)
+        finally:
+            tasks.discard(task)
+
+    setattr(connection, _CONNECT, noted)
+    return tasks
 
 
 async def _try_out(transceiver: RTCRtpTransceiver) -> None:
