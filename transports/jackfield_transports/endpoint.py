@@ -34,6 +34,7 @@ __all__ = [
     "openai_key",
     "provider_message",
     "refused",
+    "unreachable",
     "user_agent",
 ]
 
@@ -150,3 +151,11 @@ def refused(address: Address, status: int, body: bytes, what: str) -> Authentica
     if status not in {408, 429} and status < 500:
         error.classification = "fatal"
     return error
+
+
+def unreachable(address: Address, error: Exception) -> ConnectRefusedError:
+    """Return the error for a connection that could not be made: DNS, TCP, TLS, or no sense in the answer."""
+    told = redact(str(error), *address.secrets).strip().rstrip(".") or type(error).__name__
+    return ConnectRefusedError(
+        f"no connection to {address.place}: {told}. Check the url, the network and the proxy settings."
+    )

@@ -2,18 +2,10 @@
 
 from __future__ import annotations
 
-from jackfield.transport import ConnectRefusedError, ConnectTimeoutError, RemoteClosedError, redact
+from jackfield.transport import ConnectTimeoutError, RemoteClosedError
 from jackfield_transports.endpoint import Address
 
-__all__ = ["broken", "closed", "lost", "silent", "too_slow", "unreachable"]
-
-
-def unreachable(address: Address, error: Exception) -> ConnectRefusedError:
-    """Return the error for a connection that could not be made: DNS, TCP, TLS, or no sense in the answer."""
-    told = redact(str(error), *address.secrets).strip().rstrip(".") or type(error).__name__
-    return ConnectRefusedError(
-        f"no connection to {address.place}: {told}. Check the url, the network and the proxy settings."
-    )
+__all__ = ["broken", "closed", "lost", "silent", "too_slow"]
 
 
 def too_slow(address: Address, seconds: float | None) -> ConnectTimeoutError:

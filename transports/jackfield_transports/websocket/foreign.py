@@ -13,9 +13,8 @@ from typing import Any, TypeAlias
 
 from jackfield.openai import WireConnection
 from jackfield.transport import ConfigurationError, JackfieldError, RemoteClosedError, redact
-from jackfield_transports.endpoint import Address
+from jackfield_transports.endpoint import Address, unreachable
 
-from .failures import unreachable
 from .wire import SocketOptions
 
 __all__ = ["ForeignDialer", "OpenConnection"]

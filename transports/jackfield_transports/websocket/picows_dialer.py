@@ -28,9 +28,9 @@ from picows.url import WSParsedURL
 
 from jackfield.openai import WireConnection
 from jackfield.transport import ConfigurationError, JackfieldError, RemoteClosedError
-from jackfield_transports.endpoint import Address, refused, user_agent
+from jackfield_transports.endpoint import Address, refused, unreachable, user_agent
 
-from .failures import broken, closed, lost, silent, unreachable
+from .failures import broken, closed, lost, silent
 from .tcp import choose_proxy, connect_tcp, hang_up, open_tunnel
 from .wire import LIBRARY_LOGGER, SocketOptions
 

@@ -16,9 +16,9 @@ from websockets.protocol import Event, State
 
 from jackfield.openai import WireConnection
 from jackfield.transport import RemoteClosedError
-from jackfield_transports.endpoint import Address, refused, user_agent
+from jackfield_transports.endpoint import Address, refused, unreachable, user_agent
 
-from .failures import broken, closed, lost, silent, unreachable
+from .failures import broken, closed, lost, silent
 from .tcp import choose_proxy, hang_up, open_tunnel
 from .wire import LIBRARY_LOGGER, SocketOptions
 

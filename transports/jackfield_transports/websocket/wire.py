@@ -16,9 +16,9 @@ from attrs import frozen
 
 from jackfield.openai import WireConnection
 from jackfield.transport import ConfigurationError, ConnectOptions, redact
-from jackfield_transports.endpoint import Address
+from jackfield_transports.endpoint import Address, unreachable
 
-from .failures import too_slow, unreachable
+from .failures import too_slow
 
 __all__ = ["LIBRARY_LOGGER", "Addressing", "Dialer", "SocketOptions", "WebSocketWire"]
 
