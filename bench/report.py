@@ -8,10 +8,12 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from textwrap import shorten
+from textwrap import shorten, wrap
 from typing import Any, Final
 
-_PACKAGES: Final = ("jackfield", "websockets", "picows", "openai-agents", "msgspec", "pybase64")
+_PACKAGES: Final = ("jackfield", "websockets", "picows", "openai-agents", "msgspec", "pybase64", "aiortc", "av")
+_WIDTH: Final = 120
+"""Of a legend's lines."""
 
 
 @dataclass(frozen=True)
@@ -53,8 +55,7 @@ class Table:
         for line in [head, *cells]:
             figures = (cell.rjust(width) for cell, width in zip(line[1:-1], widths[1:-1], strict=True))
             yield "  ".join([" ", line[0].ljust(widths[0]), *figures, line[-1]]).rstrip()
-        if self.legend:
-            yield f"    {self.legend}"
+        yield from wrap(self.legend, _WIDTH, initial_indent="    ", subsequent_indent="    ")
 
 
 def environment() -> dict[str, str]:
