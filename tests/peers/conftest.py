@@ -8,11 +8,12 @@ import os
 import shutil
 import subprocess
 from pathlib import Path
-from typing import Final, NoReturn
+from typing import Final
 
 import pytest
 
 from jackfield_local import Recognizer, Synthesizer
+from support.machine import missing
 
 from .conversation import Conversation, StuckError, hold
 from .observations import Peer
@@ -101,11 +102,3 @@ def _row(held: Conversation) -> str:
         f"{len(held.sent):4} server events of {kinds} types, {len(held.received):4} client events, "
         f"{len(held.of('error'))} errors, truncated at {cuts} ms"
     )
-
-
-def missing(what: str, remedy: str) -> NoReturn:
-    """Skip on a user's machine; where everything must be there, fail."""
-    message = f"missing: {what} ({remedy})"
-    if os.environ.get("CI") == "true":
-        pytest.fail(message)
-    pytest.skip(message)

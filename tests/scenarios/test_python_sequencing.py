@@ -1,7 +1,7 @@
 """Responses in sequence, and a far end that misbehaves, as programs for the Python agents SDK expect it: A101 to A111.
 
 Where jackfield does better than that SDK, the test is of what jackfield does. A112 (one observer of a call that is
-announced twice) is the `sip` transport's, and comes with it.
+announced twice) is in `test_calls`.
 """
 
 from __future__ import annotations

@@ -96,14 +96,27 @@ class CallProvider:
 
     async def open_connection(self, url: str, headers: Mapping[str, str]) -> _Sideband:
         self.dials += 1
-        if not self._connected:
+        [call_id] = parse_qs(urlsplit(url).query)["call_id"]
+        if not self.is_live(call_id):
             raise ConnectRefusedError("no such call", status=404)
         self.handshakes.append((url, headers))
-        [call_id] = parse_qs(urlsplit(url).query)["call_id"]
         far = FarEnd(ConnectOptions(call_id=call_id), polite=True)
         self.sidebands.append(far)
         self._tell()
         return _Sideband(far)
+
+    def is_live(self, call_id: str) -> bool:
+        """Whether a call can be joined."""
+        return self._connected
+
+    def answer(self, call_id: str, what: str) -> httpx.Response:
+        """Do what is asked of a call, and answer. `what` is the last part of the path."""
+        if what == "hangup":
+            for far in self.sidebands:
+                far.close()
+            return httpx.Response(200)
+        headers = {"location": self.location, "content-type": "application/sdp"}
+        return httpx.Response(201, content=ANSWER, headers=headers)
 
     async def _answer(self, request: httpx.Request) -> httpx.Response:
         self.requests.append(HttpRequest(request))
@@ -114,12 +127,8 @@ class CallProvider:
             if isinstance(answer, Exception):
                 raise answer
             return await answer if isinstance(answer, asyncio.Future) else answer
-        if request.url.path.endswith("/hangup"):
-            for far in self.sidebands:
-                far.close()
-            return httpx.Response(200)
-        headers = {"location": self.location, "content-type": "application/sdp"}
-        return httpx.Response(201, content=ANSWER, headers=headers)
+        call_id, _, what = request.url.path.rpartition("/")
+        return self.answer(call_id.rpartition("/")[2], what)
 
     async def _until(self, condition: Any) -> None:
         async with asyncio.timeout(PATIENCE):

@@ -118,7 +118,7 @@ class TestTransports:
         assert "installed" in rows["websocket"]
         assert "installed" in rows["azure"]
         assert "installed" in rows["webrtc"]
-        assert "not yet available" in rows["sip"]
+        assert "installed" in rows["sip"]
         for word in ("audio_in", "playback=client", "playback=server", "truncate=client", "attach_by_call_id"):
             assert word in output.out
 

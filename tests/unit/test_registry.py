@@ -27,7 +27,7 @@ from jackfield.errors import (
 )
 from jackfield.transport.capabilities import TransportCapabilities
 from jackfield.transport.hookspecs import CONTRACT_VERSION, TransportSpec, hookimpl
-from jackfield.transport.registry import Registry, available_transports, create_transport, default_registry
+from jackfield.transport.registry import Registry, available_transports, default_registry
 
 MEMBERS = [
     *("name", "capabilities", "status", "muted"),
@@ -502,7 +502,8 @@ class TestBuiltIn:
         assert (capabilities.mute, capabilities.local_media, capabilities.dtmf) == (True, True, True)
         assert (capabilities.playback, capabilities.truncate) == ("server", "server")
 
-    def test_sip_is_not_yet_available(self) -> None:
-        assert available_transports()["sip"].state == "planned"
-        with pytest.raises(TransportUnavailableError, match="not yet available"):
-            create_transport("sip")
+    def test_sip_is_ready(self) -> None:
+        capabilities = available_transports()["sip"].check().capabilities
+        assert (capabilities.audio_in, capabilities.audio_out) == (False, False)
+        assert (capabilities.attach_by_call_id, capabilities.dtmf) == (True, True)
+        assert (capabilities.playback, capabilities.truncate) == ("server", "server")

@@ -491,7 +491,7 @@ class TestLeash:
             async with joined_at_once(leash=Leash(idle_seconds=30)) as relay:
                 [far] = relay.provider.sidebands
                 far.send(*begins)
-                await advance(100)
+                await advance(50)
                 assert not relay.ended
                 far.send(*ends)
                 await advance(29)

@@ -169,7 +169,7 @@ def test_listing_shows_them_all(environment: Environment) -> None:
         "broken": "broken",
         "outdated": "incompatible",
         "pigeon": "installed",
-        "sip": "planned",
+        "sip": "missing",
         "webrtc": "missing",
         "websocket": "installed",
     }
@@ -183,7 +183,7 @@ def test_the_table_is_for_people(environment: Environment) -> None:
     assert "By pigeon" in rows["pigeon"]
     assert "installed" in rows["pigeon"]
     assert "needs jackfield[webrtc]" in rows["webrtc"]
-    assert "not yet available" in rows["sip"]
+    assert "needs jackfield[sip]" in rows["sip"]
     text = words(run.stdout)
     for said in (
         "broken: RuntimeError: no wings",

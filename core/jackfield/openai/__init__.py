@@ -14,7 +14,14 @@ from .protocol import OpenAIRealtimeProtocol
 from .sequencer import ResponseSequencer, Watchdog
 from .session_payload import response_payload, session_payload
 from .transport import OpenAIRealtimeTransport
-from .wire import ConfiguredConnection, DirectConnection, MediaConnection, Wire, WireConnection
+from .wire import (
+    ConfiguredConnection,
+    DirectConnection,
+    MediaConnection,
+    RejoiningConnection,
+    Wire,
+    WireConnection,
+)
 
 __all__ = [
     "CLOSE_CODES",
@@ -25,6 +32,7 @@ __all__ = [
     "MediaConnection",
     "OpenAIRealtimeProtocol",
     "OpenAIRealtimeTransport",
+    "RejoiningConnection",
     "ResponseSequencer",
     "Watchdog",
     "Wire",

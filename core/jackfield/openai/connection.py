@@ -26,7 +26,7 @@ from jackfield.transport.events import Error, TransportEvent
 from .codec import decode, encode
 from .outbox import Outbox
 from .protocol import OpenAIRealtimeProtocol
-from .wire import DirectConnection, MediaConnection, WireConnection
+from .wire import DirectConnection, MediaConnection, RejoiningConnection, WireConnection
 
 __all__ = ["Connection"]
 
@@ -52,6 +52,7 @@ class Connection:
         protocol: OpenAIRealtimeProtocol,
         emitter: Emitter,
         on_end: Callable[[RemoteClosedError], None],
+        on_gap: Callable[[RemoteClosedError | None], None],
         *,
         awaits_ready: bool,
     ) -> None:
@@ -60,12 +61,15 @@ class Connection:
         """Resolved when the far end acknowledged the session; failed when it won't, or went away before."""
         self.ended_by: RemoteClosedError | None = None
         """How the far end closed, once it has."""
+        self.rejoining = False
+        """Whether the transport was told that the wire dials again, to a session that goes on meanwhile."""
         self._loop = asyncio.get_running_loop()
         self._wire = wire
         self.media = wire if isinstance(wire, MediaConnection) else None
         """The path that audio takes, where that is one of its own."""
         self._emitter = emitter
         self._on_end = on_end
+        self._on_gap = on_gap
         self._awaits_ready = awaits_ready
         self._scope = TaskScope()
         self._outbox = Outbox(wire, self._scope.spawn, self._report)
@@ -80,6 +84,8 @@ class Connection:
         """Begin to read, and to listen."""
         if self.media is not None:
             self.media.hear(self._hear)
+        if isinstance(self._wire, RejoiningConnection):
+            self._wire.watch(self._gap)
         self._scope.spawn(self._read(), name="jackfield reader")
 
     def check(self, event: Mapping[str, Any]) -> None:
@@ -197,6 +203,20 @@ class Connection:
         if not self._ended:
             self.tell(self.protocol.heard(pcm, silent=silent))
             self._arm()
+
+    def _gap(self, lost: RemoteClosedError | None) -> None:
+        """The wire dials again, or has got through: what was told in between nobody heard."""
+        if self._ended:
+            return
+        if lost is None:
+            self.protocol.rejoined()
+            reactions = self._write_reactions()
+            self._on_gap(None)
+            self._tell_out(reactions)
+            self._arm()
+        else:
+            lost.reason = redact(lost.reason, *self._wire.secrets)
+            self._on_gap(lost)
 
     def _settle_ready(self) -> None:
         refusal = self.protocol.refusal

@@ -15,7 +15,7 @@ from attrs import evolve
 from jackfield.audio.formats import AudioFormat
 from jackfield.audio.ledger import PlaybackLedger
 from jackfield.audio.tracker import RealtimePlaybackTracker
-from jackfield.bounded import count
+from jackfield.bounded import count, remember
 from jackfield.errors import (
     ConfigurationError,
     ResponseLostError,
@@ -29,6 +29,7 @@ from jackfield.transport.events import (
     ItemUpdate,
     McpApprovalRequest,
     TransportEvent,
+    TurnDone,
 )
 from jackfield.transport.items import RealtimeItem, RealtimeToolCallItem, items_that_stay
 from jackfield.transport.options import BargeIn
@@ -116,6 +117,13 @@ class OpenAIRealtimeProtocol:
         `silent` says that there is nothing to hear in it: what is silent between the turns is nobody's.
         """
         return () if self._state.remote is None else self._state.remote.take(pcm, silent)
+
+    def rejoined(self) -> None:
+        """Note that the far end's session went on while nobody listened; what follows is in `data_to_send`.
+
+        What was under way may be over: it is given up unless more is heard of it soon.
+        """
+        self._state.reactions += self._state.sequencer.rejoined(now=self._state.clock())
 
     # Opening
 
@@ -274,11 +282,17 @@ class OpenAIRealtimeProtocol:
     def expire(self) -> list[TransportEvent]:
         """Give up what the far end never answered; what follows is in `data_to_send`."""
         told = [] if self._state.remote is None else self._state.remote.expire()
+        active = self._state.sequencer.active_response_id
         lost, frames = self._state.sequencer.expire(self._state.clock())
         self._state.reactions += frames
         if lost is None:
             return told
-        return [*told, Error(ResponseLostError(f"{lost}: it was given up, and what waited behind it goes on"))]
+        told.append(Error(ResponseLostError(f"{lost}: it was given up, and what waited behind it goes on")))
+        if active and active not in self._state.ended:
+            remember(self._state.ended, active, None)
+            details = {"type": "incomplete", "reason": "lost"}
+            told.append(TurnDone(response_id=active, status="incomplete", status_details=details))
+        return told
 
     # What is known
 

@@ -36,6 +36,8 @@ class Watchdog:
     """`response.cancel` without `response.done`."""
     active: float = 60.0
     """A response of which nothing more is heard."""
+    rejoined: float = 3.0
+    """The same, where its end may have been told while nobody listened."""
 
 
 @define(eq=False)
@@ -66,6 +68,8 @@ class ResponseSequencer:
         self._active: str | None = None
         self._deadline: float | None = None
         self._heard = 0.0
+        self._doubted = float("-inf")
+        """When it was last doubtful whether the active response still is."""
         self._unanswered = False
         """Whether something entered the conversation after the request that was sent last."""
         self._over: dict[str, None] = {}
@@ -155,6 +159,20 @@ class ResponseSequencer:
         """Note that something of the active response arrived."""
         self._heard = now
 
+    def rejoined(self, *, now: float) -> list[dict[str, Any]]:
+        """Note that the server went on unheard for a while; return what is to be sent again.
+
+        Whether it got a request that it hasn't served nobody knows: silence would be worse than a word too many.
+        """
+        if self._active is not None:
+            self._doubted = now
+            self._deadline = min(self._deadline or now, now + self._watchdog.rejoined)
+            return []
+        if self._requested is not None:
+            self._queue.insert(0, self._requested)
+            self._requested = None
+        return self._release(now)
+
     def done(self, response_id: str, *, now: float) -> list[dict[str, Any]]:
         """Note `response.done`; return the request whose turn it is."""
         if response_id and response_id != self._active and (self._active or response_id in self._over):
@@ -204,11 +222,13 @@ class ResponseSequencer:
         if self._deadline is None or now < self._deadline:
             return None, []
         if self._active is not None and self._cancel is None:
-            quiet_until = self._heard + self._watchdog.active
-            if now < quiet_until:
-                self._deadline = quiet_until
+            since, patience = self._heard, self._watchdog.active
+            if since < self._doubted:
+                since, patience = self._doubted, self._watchdog.rejoined
+            if now < since + patience:
+                self._deadline = since + patience
                 return None, []
-            lost = f"response {self._active or '(id unknown)'} went silent for {self._watchdog.active:g} s"
+            lost = f"response {self._active or '(id unknown)'} went silent for {patience:g} s"
         elif self._active is not None:
             lost = f"response {self._active or '(id unknown)'} did not end, though cancelled or said to be over"
         else:

@@ -16,6 +16,7 @@ from jackfield.errors import (
     AlreadyConnectedError,
     ConnectAbortedError,
     ConnectTimeoutError,
+    JackfieldError,
     NotConnectedError,
     RemoteClosedError,
     TransportError,
@@ -185,7 +186,9 @@ class OpenAIRealtimeTransport:
         protocol = self._new_protocol(options, wire.secrets, audio_apart=media is not None)
         self._ledger = protocol.ledger
         awaits_ready = options.ready == "updated"
-        connection = Connection(wire, protocol, self._emitter, self._remote_closed, awaits_ready=awaits_ready)
+        connection = Connection(
+            wire, protocol, self._emitter, self._remote_closed, self._gap, awaits_ready=awaits_ready
+        )
         self._connection = connection
         connection.start()
         config = options.initial_session_config
@@ -239,7 +242,7 @@ class OpenAIRealtimeTransport:
     def _remote_closed(self, closed: RemoteClosedError) -> None:
         """The reader met the far end's close. While connecting, connect() deals with it."""
         connection = self._connection
-        if connection is None or self._status != "connected":
+        if connection is None or not (self._status == "connected" or connection.rejoining):
             return
         error = connection.protocol.closed(closed.code, closed.reason)
         self._connection = None
@@ -252,6 +255,23 @@ class OpenAIRealtimeTransport:
                 status="disconnected", code=closed.code, reason=closed.reason, initiated_by="remote", error=error
             )
         )
+
+    def _gap(self, lost: RemoteClosedError | None) -> None:
+        """The wire lost its socket and dials again, or has another. While connecting, that is part of it."""
+        connection = self._connection
+        if connection is None or not (self._status == "connected" or connection.rejoining):
+            return
+        connection.rejoining = lost is not None
+        if lost is None:
+            self._status = "connected"
+            self._emitter.emit(ConnectionChange(status="connected", reason="what happened in between is not known"))
+        else:
+            self._status = "connecting"
+            self._emitter.emit(
+                ConnectionChange(
+                    status="connecting", code=lost.code, reason=lost.reason, initiated_by="remote", error=lost
+                )
+            )
 
     def _change(
         self, status: ConnectionStatus, *, code: int | None = None, error: TransportError | None = None
@@ -390,6 +410,10 @@ class OpenAIRealtimeTransport:
     def events(self) -> AsyncIterator[TransportEvent]:
         """Iterate over the common events from now on, until the transport disconnects."""
         return self._emitter.events()
+
+    def report(self, error: JackfieldError) -> None:
+        """Tell of an `error` beside the dialect's own: for transports that do more than speak it."""
+        self._emitter.emit(Error(error))
 
     def _live(self) -> Connection:
         connection = self._connection

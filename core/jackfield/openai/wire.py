@@ -6,9 +6,17 @@ from collections.abc import Callable, Sequence
 from typing import Protocol, runtime_checkable
 
 from jackfield.audio.formats import AudioFormat
+from jackfield.errors import RemoteClosedError
 from jackfield.transport.options import ConnectOptions
 
-__all__ = ["ConfiguredConnection", "DirectConnection", "MediaConnection", "Wire", "WireConnection"]
+__all__ = [
+    "ConfiguredConnection",
+    "DirectConnection",
+    "MediaConnection",
+    "RejoiningConnection",
+    "Wire",
+    "WireConnection",
+]
 
 
 class WireConnection(Protocol):
@@ -53,6 +61,18 @@ class ConfiguredConnection(WireConnection, Protocol):
     @property
     def configured(self) -> bool:
         """Whether the far end was given the initial session config, so that it isn't sent again."""
+
+
+@runtime_checkable
+class RejoiningConnection(WireConnection, Protocol):
+    """A connection to a session that outlives its sockets: where one is lost, `receive` dials another.
+
+    `send` waits meanwhile, so that nothing is refused or out of order. What the far end said in between is lost, and
+    so may be what was sent last.
+    """
+
+    def watch(self, notice: Callable[[RemoteClosedError | None], None]) -> None:
+        """Call `notice` with what ended a socket when another is dialled, and with None once there is one."""
 
 
 @runtime_checkable

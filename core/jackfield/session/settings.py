@@ -151,7 +151,8 @@ def initial_config(
     agent's. Without `traces` the far end is told to keep none.
     """
     agent = prepared.agent
-    voice = {"audio": {"output": {"voice": agent.voice}}} if agent.voice else {}
+    # Which voice a call has was settled when it was accepted: from the first word on no other is taken.
+    voice = {"audio": {"output": {"voice": agent.voice}}} if agent.voice and not joins_call else {}
     own = _agent_config(prepared, settings)
     has_prompt = any(layer.get("prompt") for layer in (settings.run, settings.initial))
     if (joins_call or has_prompt) and not own.get("instructions"):

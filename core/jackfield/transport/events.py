@@ -101,7 +101,8 @@ class ConnectionChange:
 
     On `disconnected`, `code` and `reason` are those of the close (WebSocket close code; 1006 where there was no close
     frame), `initiated_by` says whose close it was, and `error` is set where the connection did not end as one ends
-    a conversation.
+    a conversation. `connecting` after `connected` says the same of a wire that was lost and is dialled again, to a
+    session that goes on meanwhile.
     """
 
     type: ClassVar[Literal["connection_change"]] = "connection_change"

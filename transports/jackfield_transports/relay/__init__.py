@@ -11,8 +11,9 @@ try:
 except ImportError as error:
     raise ImportError(f"the browser relay needs an extra ({error}): pip install 'jackfield[relay]'") from error
 
+from jackfield_transports.sideband.leash import Leash
+
 from .call import BrowserCall, CallEnd, EndReason
-from .leash import Leash
 from .offer import BrowserOffer
 
 __all__ = ["BrowserCall", "BrowserOffer", "CallEnd", "EndReason", "Leash"]

@@ -7,21 +7,21 @@ import inspect
 import logging
 import secrets
 from collections.abc import Awaitable, Callable
-from typing import Any, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 from attrs import field, frozen
 
 from jackfield import RealtimeSession
 from jackfield.openai import session_payload
 from jackfield.task_scope import TaskScope
-from jackfield.transport import ConnectOptions, JackfieldError, RealtimeTransportLayer, TransportError
+from jackfield.transport import ConnectOptions, RealtimeTransportLayer, TransportError
 from jackfield.transport.events import ConnectionChange
 from jackfield_transports.endpoint import DEFAULT_MODEL
-from jackfield_transports.sideband.calls import Calls
+from jackfield_transports.sideband.calls import CallsClient
+from jackfield_transports.sideband.ending import tried, words
+from jackfield_transports.sideband.leash import Leash, LeashWatch
 from jackfield_transports.sideband.transport import SidebandTransport
 from jackfield_transports.websocket.transport import SocketSettings
-
-from .leash import Leash, LeashWatch
 
 __all__ = ["BrowserCall", "CallEnd", "EndReason", "OnEnd", "OnSession"]
 
@@ -68,7 +68,7 @@ class BrowserCall:
 
     def __init__(
         self,
-        calls: Calls,
+        calls: CallsClient,
         offer: bytes,
         make_session: Callable[[RealtimeTransportLayer], RealtimeSession],
         *,
@@ -136,9 +136,9 @@ class BrowserCall:
             await session.enter()
         except Exception as error:  # noqa: BLE001 - whatever the agent's settings or the provider raise, it is told
             if self.answer.done():
-                self.finish("unattached", f"the agent could not join the call: {_words(error)}", error)
+                self.finish("unattached", f"the agent could not join the call: {words(error)}", error)
             else:
-                self.finish("refused", _words(error), error)
+                self.finish("refused", words(error), error)
             return
         try:
             if self._on_session is not None:
@@ -147,7 +147,7 @@ class BrowserCall:
                 pass  # or unread events would pile up
         except Exception as error:
             if self.end is None:
-                self.finish("failed", f"on_session raised {_words(error)}", error)
+                self.finish("failed", f"on_session raised {words(error)}", error)
                 logger.exception("call of session %s: on_session failed", session.id)
             elif not isinstance(error, TransportError):  # that the connection is over is how the call ended
                 logger.exception("call of session %s: on_session failed after the call", session.id)
@@ -164,7 +164,7 @@ class BrowserCall:
         elif event.error is None:
             self.finish("remote", "the far end ended the call")
         else:
-            self.finish("lost", _words(event.error), event.error)
+            self.finish("lost", words(event.error), event.error)
 
     async def _clear_up(self) -> None:
         """Close the session and hang up, both at once: neither waits for the other to fail."""
@@ -172,13 +172,13 @@ class BrowserCall:
         assert end is not None
         log = logger.info if end.error is None and end.reason != "unattached" else logger.warning
         log("call of session %s ended (%s): %s", self.session.id, end.reason, end.detail)
-        work = [_tried("closing the session", self.session.close())]
+        work = [tried("closing the session", self.session.close())]
         if self.call_id is not None and end.reason == "unattached":
             # A slow browser may get through yet, to a call without its agent: that is waited for, without a slot.
-            insisting = self._calls.hang_up(self.call_id, insist_seconds=_INSIST_SECONDS)
-            self._scope.spawn(_tried("hanging up", insisting), name="jackfield relay: hang up")
+            insisting = self._calls.hangup(self.call_id, insist_seconds=_INSIST_SECONDS)
+            self._scope.spawn(tried("hanging up", insisting), name="jackfield relay: hang up")
         elif self.call_id is not None and end.reason != "remote":
-            work.append(_tried("hanging up", self._calls.hang_up(self.call_id)))
+            work.append(tried("hanging up", self._calls.hangup(self.call_id)))
         await asyncio.gather(*work)
         if self.answer.done():
             pass
@@ -197,15 +197,3 @@ class BrowserCall:
                 await told
         except Exception:
             logger.exception("on_end raised")
-
-
-async def _tried(what: str, work: Awaitable[Any]) -> None:
-    try:
-        await work
-    except Exception as error:  # noqa: BLE001 - the call is over for us; what can't be done about it is told
-        logger.error("%s failed, and the call may go on: %s", what, _words(error))
-
-
-def _words(error: BaseException) -> str:
-    """Our own errors are fit to be told; of others the kind is."""
-    return str(error) if isinstance(error, JackfieldError) else type(error).__name__

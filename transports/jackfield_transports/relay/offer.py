@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import inspect
-import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self, TypeAlias
@@ -27,12 +26,12 @@ from jackfield.hooks import RealtimeRunHooks
 from jackfield.observers import SessionObserver
 from jackfield.task_scope import TaskScope
 from jackfield.transport import ApiKey, ConfigurationError, RealtimeTransportLayer
-from jackfield_transports.sideband.calls import Calls
+from jackfield_transports.sideband.calls import CallsClient
+from jackfield_transports.sideband.leash import Leash
 from jackfield_transports.websocket.transport import SocketSettings
 
 from .answers import refusal, refusal_of
 from .call import BrowserCall, OnEnd, OnSession
-from .leash import Leash
 
 __all__ = ["BrowserOffer"]
 
@@ -105,10 +104,8 @@ class BrowserOffer:
         self._on_session = on_session
         self._on_end = on_end
         self._socket = socket or SocketSettings()
-        self._own_http = _http_client(self._socket) if http is None else None
-        client = self._own_http or http
-        assert client is not None
-        self._calls = Calls(client, api_key=api_key, base_url=base_url)
+        proxy, trust = self._socket.get("proxy", True), self._socket.get("ssl")
+        self._calls = CallsClient(api_key=api_key, base_url=base_url, http=http, proxy=proxy, ssl=trust)
         self._scope = TaskScope()
         self._live: dict[str, tuple[BrowserCall, asyncio.Task[None]]] = {}
         self._app = Starlette(
@@ -164,8 +161,7 @@ class BrowserOffer:
         if live:
             await asyncio.wait([task for _, task in live], timeout=_DRAIN_SECONDS)
         await self._scope.aclose()
-        if self._own_http is not None:
-            await self._own_http.aclose()
+        await self._calls.aclose()
 
     async def _offer(self, request: Request) -> Response:
         """Answer an offer."""
@@ -245,14 +241,6 @@ async def _body(request: Request) -> bytes | Response:
     if not offer.startswith(b"v=0"):
         return refusal(400, "this is no SDP offer: it begins with v=0")
     return bytes(offer)
-
-
-def _http_client(socket: SocketSettings) -> httpx.AsyncClient:
-    """Return a client that goes the sideband's way: through the same proxy, and with the same trust."""
-    proxy = socket.get("proxy", True)
-    through: dict[str, Any] = {} if proxy is True else {"trust_env": False, "proxy": proxy}
-    verified = socket.get("ssl") or ssl.create_default_context()  # the system's trust store
-    return httpx.AsyncClient(timeout=_CREATE_SECONDS, verify=verified, **through)
 
 
 async def _settled(value: Any) -> Any:

@@ -22,10 +22,10 @@ CAPABILITIES = TransportCapabilities(
 class SidebandTransport(OpenAIRealtimeTransport):
     """The dialect over the sideband socket of a call that `connect()` begins.
 
-    `begin` creates or answers the call with the initial session config, which is not sent again when the call is
+    `begin` creates or answers the call with the initial session config, which is then not sent again when the call is
     joined: an update by then would set the caller's running turn back, undo what the caller's own side has changed, and
-    could be refused as a whole for a voice that was heard already. `addressing` leads to the call whose id is the
-    options' `call_id`.
+    could be refused as a whole for a voice that was heard already. Where it doesn't, `configured` is false.
+    `addressing` leads to the call whose id is the options' `call_id`. See `SidebandWire` for the times.
     """
 
     def __init__(
@@ -35,10 +35,20 @@ class SidebandTransport(OpenAIRealtimeTransport):
         *,
         name: str,
         capabilities: TransportCapabilities = CAPABILITIES,
+        configured: bool = True,
+        attach_seconds: float | None = None,
+        rejoin_seconds: float = 0.0,
         **settings: Unpack[SocketSettings],
     ) -> None:
+        wire = SidebandWire(
+            socket_wire(addressing, name, settings),
+            begin,
+            configured=configured,
+            attach_seconds=attach_seconds,
+            rejoin_seconds=rejoin_seconds,
+        )
         super().__init__(
-            SidebandWire(socket_wire(addressing, name, settings), begin),
+            wire,
             name=name,
             capabilities=capabilities,
             watchdog=settings.get("watchdog"),

@@ -20,7 +20,7 @@ def jackfield_transports() -> list[TransportSpec]:
         TransportSpec(
             name="sip",
             summary="Phone calls that OpenAI answers over SIP",
-            status="planned",
+            factory="jackfield_transports.sip.transport:SipTransport",
             capabilities=CAPABILITIES,
             requires=("httpx", "standardwebhooks", "starlette"),
             extra="sip",

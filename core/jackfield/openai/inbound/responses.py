@@ -116,6 +116,7 @@ def response_done(state: ConnectionState, message: Message) -> Events:
     response = mapping_of(message, "response")
     response_id = text_of(response, "id")
     if response_id in state.ended:
+        state.reactions += state.sequencer.done(response_id, now=state.clock())  # where it had been given up
         return NOTHING
     if response_id:
         remember(state.ended, response_id, None)
