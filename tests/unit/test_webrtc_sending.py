@@ -152,6 +152,30 @@ class TestMicrophone:
         await microphone.write(FRAME, PCM16)
         assert len(told) == 2
 
+    @timeless
+    async def test_lateness_does_not_stay(self) -> None:
+        """Chunks that came late at once leave a delay behind them, until there is a pause to make it up in."""
+        microphone = Microphone(lambda: None)
+        quiet = bytes(FRAME_BYTES)
+        for _ in range(6):
+            await microphone.write(FRAME, PCM16)
+        taken = []
+        for number in range(200):
+            await microphone.write(quiet if number % 100 > 90 else FRAME, PCM16)
+            taken.append(microphone.next_frame())
+            await advance(0.02)
+        assert microphone.queued_ms < 20
+        assert taken.count(FRAME) == 6 + 182, "no word is left out"
+
+    @timeless
+    async def test_a_lead_is_no_lateness(self) -> None:
+        microphone = Microphone(lambda: None)
+        quiet = bytes(FRAME_BYTES)
+        writing = asyncio.create_task(microphone.write(quiet * 200, PCM16))
+        taken = await paced(microphone, 4.2)
+        assert writing.done()
+        assert sum(frame is not None for frame in taken) == 200
+
     @pytest.mark.parametrize("format", [PCMU, AudioFormat("audio/pcma", 8000), AudioFormat("audio/pcm", 16_000)])
     @timeless
     async def test_other_formats_become_ours(self, format: AudioFormat) -> None:  # noqa: A002

@@ -10,6 +10,8 @@ import asyncio
 from collections.abc import Callable, Mapping
 from typing import Final
 
+import numpy as np
+
 from jackfield.audio import AudioFormat, Resampler, g711
 
 from .media import FRAME_BYTES, RATE
@@ -21,6 +23,10 @@ _LEAD_MS: Final = 200
 _LEAD_BYTES: Final = RATE * 2 * _LEAD_MS // 1000
 _LAWS: Final[Mapping[str, g711.Law]] = {"audio/pcmu": "ulaw", "audio/pcma": "alaw"}
 _BYTES_PER_SECOND: Final = RATE * 2
+_BACKLOG_TURNS: Final = 50
+"""Frames, a second of them: what waited during all of it waits for nothing."""
+_QUIET_PEAK: Final = 512
+"""Of 32,768, -36 dBFS: a frame that may be left out without anybody missing it."""
 
 
 class Microphone:
@@ -37,6 +43,7 @@ class Microphone:
         self._idle = True
         self._partial_seen = False
         self._closed = False
+        self._backlog = _Backlog()
 
     @property
     def queued_ms(self) -> float:
@@ -78,6 +85,9 @@ class Microphone:
     def next_frame(self) -> bytes | None:
         """Return the next 20 ms, None for silence. What is muted has its turn, too: nobody hears it."""
         frame = self._take()
+        while frame is not None and self._backlog.skips(frame):
+            frame = self._take()
+        self._backlog.turn(len(self._queued), waited_for=not self._room.is_set())
         if len(self._queued) < _LEAD_BYTES:
             self._room.set()
         return None if self.muted else frame
@@ -115,6 +125,33 @@ class Microphone:
             await self._room.wait()
         if self._closed:
             raise ConnectionError("the connection is closed")
+
+
+class _Backlog:
+    """Audio that waits although nobody is ahead of time: it came late once, and all behind it would stay late.
+
+    It is seen by the least that waited during a second. Quiet frames are left out until it is gone.
+    """
+
+    def __init__(self) -> None:
+        self._least = _LEAD_BYTES
+        self._turns = 0
+        self._frames = 0
+
+    def turn(self, waiting: int, *, waited_for: bool) -> None:
+        """Note how much waits after a frame was taken; `waited_for`: a sender is ahead, and made to wait."""
+        self._least = 0 if waited_for else min(self._least, waiting)
+        self._turns += 1
+        if self._turns == _BACKLOG_TURNS:
+            self._frames = self._least // FRAME_BYTES
+            self._least, self._turns = _LEAD_BYTES, 0
+
+    def skips(self, frame: bytes) -> bool:
+        """Whether a frame is left out."""
+        if self._frames == 0 or int(np.abs(np.frombuffer(frame, "<i2").astype(np.int32)).max()) > _QUIET_PEAK:
+            return False
+        self._frames -= 1
+        return True
 
 
 class _Converter:
