@@ -156,7 +156,6 @@ class TestTools:
     async def test_are_told_and_kept(self) -> None:
         agent = agent_with(hosted(allowed_tools=["set_weather"]))
         async with opened(agent, listed=0) as (session, _):
-            assert session.mcp_tools == ()
             events = await read_until(session, "mcp_tools_changed")
             (listed,) = of(events, "mcp_tools_listed")
             assert listed.server_label == "weather"
