@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
 import logging
 import secrets
 from collections.abc import Awaitable, Callable
@@ -14,11 +13,11 @@ from attrs import field, frozen
 from jackfield import RealtimeSession
 from jackfield.openai import session_payload
 from jackfield.task_scope import TaskScope
-from jackfield.transport import ConnectOptions, RealtimeTransportLayer, TransportError
+from jackfield.transport import ConnectOptions, RealtimeTransportLayer
 from jackfield.transport.events import ConnectionChange
 from jackfield_transports.endpoint import DEFAULT_MODEL
 from jackfield_transports.sideband.calls import CallsClient
-from jackfield_transports.sideband.ending import tried, words
+from jackfield_transports.sideband.ending import converse, tell_end, tried, words
 from jackfield_transports.sideband.leash import Leash, LeashWatch
 from jackfield_transports.sideband.transport import SidebandTransport
 from jackfield_transports.websocket.transport import SocketSettings
@@ -140,17 +139,7 @@ class BrowserCall:
             else:
                 self.finish("refused", words(error), error)
             return
-        try:
-            if self._on_session is not None:
-                await self._on_session(session)
-            async for _ in session:
-                pass  # or unread events would pile up
-        except Exception as error:
-            if self.end is None:
-                self.finish("failed", f"on_session raised {words(error)}", error)
-                logger.exception("call of session %s: on_session failed", session.id)
-            elif not isinstance(error, TransportError):  # that the connection is over is how the call ended
-                logger.exception("call of session %s: on_session failed after the call", session.id)
+        await converse(self, session, self._on_session)
 
     def _connection_changed(self, event: ConnectionChange) -> None:
         if event.status == "connected":
@@ -186,14 +175,4 @@ class BrowserCall:
             self.answer.set_exception(end.error)
         else:
             self.answer.cancel()
-        await self._tell_end()
-
-    async def _tell_end(self) -> None:
-        if self._on_end is None:
-            return
-        try:
-            told = self._on_end(self)
-            if inspect.isawaitable(told):
-                await told
-        except Exception:
-            logger.exception("on_end raised")
+        await tell_end(self, self._on_end)

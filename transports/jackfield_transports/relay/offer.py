@@ -6,27 +6,25 @@ It answers over HTTP and keeps count of the calls; a call's own life is in `call
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import inspect
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
-from types import TracebackType
-from typing import Any, Self, TypeAlias
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from typing import Any, TypeAlias
 
 import httpx
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
-from starlette.types import Receive, Scope, Send
 
 from jackfield import RealtimeAgent, RealtimeSession
 from jackfield.hooks import RealtimeRunHooks
 from jackfield.observers import SessionObserver
 from jackfield.task_scope import TaskScope
 from jackfield.transport import ApiKey, ConfigurationError, RealtimeTransportLayer
+from jackfield_transports.sideband.application import BodyRefused, CallApplication, read_body
 from jackfield_transports.sideband.calls import CallsClient
+from jackfield_transports.sideband.ending import settled
 from jackfield_transports.sideband.leash import Leash
 from jackfield_transports.websocket.transport import SocketSettings
 
@@ -45,7 +43,7 @@ _DRAIN_SECONDS = 12.0
 _RETRY_AFTER = 5
 
 
-class BrowserOffer:
+class BrowserOffer(CallApplication):
     """Relays browsers' WebRTC offers to the provider, and has `agent` drive each call from here.
 
     Mount it: `app.mount("/call", relay)`. `POST` an SDP offer (`application/sdp`) and get 201 with the answer, and a
@@ -131,27 +129,6 @@ class BrowserOffer:
         """The calls that have not ended."""
         return tuple(call for call, _ in self._live.values())
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request, as ASGI has it."""
-        await self._app(scope, receive, send)
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        await self.aclose()
-
-    @contextlib.asynccontextmanager
-    async def lifespan(self, _: object) -> AsyncIterator[None]:
-        """The relay's life, as an application that it is mounted in has it: `Starlette(..., lifespan=relay.lifespan)`.
-
-        Nobody tells a mounted application of its end.
-        """
-        async with self:
-            yield
-
     async def aclose(self) -> None:
         """Take no more offers, and hang up all calls. Bounded, and idempotent."""
         self._scope.close()
@@ -165,15 +142,19 @@ class BrowserOffer:
 
     async def _offer(self, request: Request) -> Response:
         """Answer an offer."""
-        if self._authorize is not None and not await _settled(self._authorize(request)):
+        if self._authorize is not None and not await settled(self._authorize(request)):
             return refusal(403, "this call is not allowed")
         if request.headers.get("content-type", "").partition(";")[0].strip().lower() != _OFFER:
             return refusal(415, f"an offer is {_OFFER}: send the SDP as it is, with that content type")
-        offer = await _body(request)
-        if isinstance(offer, Response):
-            return offer
-        agent = self._agent if isinstance(self._agent, RealtimeAgent) else await _settled(self._agent(request))
-        context = None if self._context is None else await _settled(self._context(request))
+        try:
+            offer = await read_body(request, largest=_LARGEST_OFFER, seconds=_OFFER_SECONDS)
+        except BodyRefused as refused:
+            return refusal(refused.status, f"the offer {refused.reason}")
+        # Kept byte for byte: without its last line's end the provider can't read it.
+        if not offer.startswith(b"v=0"):
+            return refusal(400, "this is no SDP offer: it begins with v=0")
+        agent = self._agent if isinstance(self._agent, RealtimeAgent) else await settled(self._agent(request))
+        context = None if self._context is None else await settled(self._context(request))
         if self._scope.closed or len(self._live) >= self._max_calls:
             return refusal(503, "all lines are busy: try again soon", {"Retry-After": str(_RETRY_AFTER)})
         try:
@@ -223,25 +204,3 @@ class BrowserOffer:
         call.finish("browser", "the browser hung up")
         await asyncio.wait([task])
         return Response(status_code=204)
-
-
-async def _body(request: Request) -> bytes | Response:
-    """Read an offer as it is, byte for byte: without its last line's end the provider can't read it."""
-    offer = bytearray()
-    try:
-        async with asyncio.timeout(_OFFER_SECONDS):
-            async for chunk in request.stream():
-                offer += chunk
-                if len(offer) > _LARGEST_OFFER:
-                    return refusal(413, f"an offer has no more than {_LARGEST_OFFER} bytes")
-    except TimeoutError:
-        return refusal(408, f"the offer did not come within {_OFFER_SECONDS:g} s")
-    except ClientDisconnect:
-        return refusal(400, "the offer did not come whole")
-    if not offer.startswith(b"v=0"):
-        return refusal(400, "this is no SDP offer: it begins with v=0")
-    return bytes(offer)
-
-
-async def _settled(value: Any) -> Any:
-    return await value if inspect.isawaitable(value) else value

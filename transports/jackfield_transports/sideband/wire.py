@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Final, TypeAlias
 
 from attrs import evolve
@@ -88,6 +88,8 @@ class _CallConnection:
         self, socket: WireConnection, wire: Wire, options: ConnectOptions, rejoin_seconds: float, configured: bool
     ) -> None:
         self.configured = configured
+        self.secrets = socket.secrets
+        """Those of every socket so far: a far end may repeat an old key, too."""
         self._socket = socket
         self._wire = wire
         self._options = options
@@ -97,10 +99,6 @@ class _CallConnection:
         self._there.set()
         self._dialled_at = _now()
         self._give_up = 0.0
-
-    @property
-    def secrets(self) -> Sequence[str]:
-        return self._socket.secrets
 
     def watch(self, notice: Callable[[RemoteClosedError | None], None]) -> None:
         self._notice = notice
@@ -147,7 +145,7 @@ class _CallConnection:
         logger.warning("a call's sideband was lost (code %s): it is dialled again", closed.code)
         self._notice(closed)
         await self._socket.close()
-        failure: Exception | None = None
+        failure: TransportError | None = None
         for pause in _pauses():
             if _now() + pause > self._give_up:
                 raise closed from failure
@@ -156,12 +154,15 @@ class _CallConnection:
                 async with asyncio.timeout_at(self._give_up):
                     self._socket = await self._wire.open(self._options)
                 break
-            except (TransportError, TimeoutError) as error:
+            except TransportError as error:
                 if _status(error) == 404:
                     raise _over("the call is over") from None
                 failure = error
                 if not _may_help(error):
-                    raise closed from error
+                    raise closed from failure
+            except TimeoutError:
+                raise closed from failure
+        self.secrets = tuple(dict.fromkeys((*self.secrets, *self._socket.secrets)))
         self._dialled_at = _now()
         logger.warning("a call's sideband was joined again: what happened in between is not known")
         self._notice(None)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import inspect
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final, Literal, TypeAlias
@@ -17,7 +16,7 @@ from jackfield.task_scope import TaskScope
 from jackfield.transport import ConnectOptions, TransportError
 from jackfield.transport.events import ConnectionChange
 from jackfield_transports.sideband.calls import CallsClient
-from jackfield_transports.sideband.ending import tried, words
+from jackfield_transports.sideband.ending import converse, settled, tell_end, tried, words
 from jackfield_transports.sideband.errors import CallGoneError, CallOutcomeUnknownError, CallTakenError
 from jackfield_transports.sideband.leash import Leash, LeashWatch
 from jackfield_transports.websocket.transport import SocketSettings
@@ -187,22 +186,11 @@ class PhoneCall:
         await self._converse(session)
 
     async def _converse(self, session: RealtimeSession) -> None:
-        settings = self._settings
-        try:
-            greeting = settings.greeting
-            if greeting:
-                with contextlib.suppress(TransportError, SessionStateError):  # that it is over is told otherwise
-                    await session.request_response(None if greeting is True else {"instructions": greeting})
-            if settings.on_session is not None:
-                await settings.on_session(session)
-            async for _ in session:
-                pass  # or unread events would pile up
-        except Exception as error:
-            if self.end is None:
-                self.finish("failed", f"on_session raised {words(error)}", error)
-                logger.exception("call %s: on_session failed", self.incoming.call_id)
-            elif not isinstance(error, TransportError):  # that the connection is over is how the call ended
-                logger.exception("call %s: on_session failed after the call", self.incoming.call_id)
+        greeting = self._settings.greeting
+        if greeting:
+            with contextlib.suppress(TransportError, SessionStateError):  # that it is over is told otherwise
+                await session.request_response(None if greeting is True else {"instructions": greeting})
+        await converse(self, session, self._settings.on_session)
 
     async def _answer(self, options: ConnectOptions) -> str:
         """Accept the call as the session's first config has it."""
@@ -261,11 +249,7 @@ class PhoneCall:
         if self.session is not None:
             work.append(tried("closing the session", self.session.close()))
         await asyncio.gather(*work)
-        if self._settings.on_end is not None:
-            try:
-                await settled(self._settings.on_end(self))
-            except Exception:
-                logger.exception("on_end raised")
+        await tell_end(self, self._settings.on_end)
 
     async def _end_leg(self, reason: EndReason) -> None:
         """Hang up what we answered, turn away what still rings, and leave alone what is another server's."""
@@ -284,8 +268,3 @@ class PhoneCall:
         else:
             status = {"declined": _DECLINE, "shutdown": _UNAVAILABLE}.get(reason, _FAILED)
             await tried("turning the call away", calls.reject(call_id, status))
-
-
-async def settled(value: Any) -> Any:
-    """Return what a function of the application returned, awaited where it wants that."""
-    return await value if inspect.isawaitable(value) else value

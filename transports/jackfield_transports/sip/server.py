@@ -9,22 +9,21 @@ import asyncio
 import contextlib
 import functools
 import logging
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
-from types import TracebackType
-from typing import Any, Final, Self
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final
 
 import httpx
 from starlette.applications import Starlette
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
-from starlette.types import Receive, Scope, Send
 
 from jackfield import RealtimeAgent, RealtimeSession
 from jackfield.hooks import RealtimeRunHooks
 from jackfield.observers import SessionObserver
 from jackfield.task_scope import TaskScope
 from jackfield.transport import ApiKey, ConfigurationError
+from jackfield_transports.sideband.application import BodyRefused, CallApplication, read_body
 from jackfield_transports.sideband.calls import CallsClient
 from jackfield_transports.sideband.ending import tried
 from jackfield_transports.websocket.transport import SocketSettings
@@ -47,7 +46,7 @@ _REMEMBERED_SECONDS: Final = 3600.0
 FAREWELL: Final = "Say in one short, friendly sentence that you have to end the call now, and say goodbye."
 
 
-class SipCallServer:
+class SipCallServer(CallApplication):
     """Answers phone calls: `agent` has each, from the provider's webhook to the end of the call.
 
     Give the provider the address of this application, and run it: `uvicorn module:server`, or `jackfield serve-calls
@@ -143,27 +142,6 @@ class SipCallServer:
         """The calls that take up a slot."""
         return tuple(self._live.values())
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request, as ASGI has it. The provider may post to any path."""
-        await self._app(scope, receive, send)
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        await self.aclose()
-
-    @contextlib.asynccontextmanager
-    async def lifespan(self, _: object) -> AsyncIterator[None]:
-        """The server's life, as an application that it is part of has it: `Starlette(..., lifespan=server.lifespan)`.
-
-        Nobody tells a mounted application of its end.
-        """
-        async with self:
-            yield
-
     async def drain(self) -> None:
         """Admit no more calls, and return once those that there are have ended. Bounded, as the options say."""
         self._draining = True
@@ -184,11 +162,12 @@ class SipCallServer:
         await self._calls.aclose()
 
     async def _webhook(self, request: Request) -> Response:
-        body = await _body(request)
-        if isinstance(body, Response):
-            return body
         try:
+            # The signature is that of these bytes.
+            body = await read_body(request, largest=_LARGEST_WEBHOOK, seconds=_WEBHOOK_SECONDS)
             incoming = self._webhooks.unwrap(body, request.headers)
+        except BodyRefused as refused:
+            return _told(f"the webhook {refused.reason}", refused.status)
         except WebhookReplayedError:
             return _told("this was delivered before")
         except WebhookVerificationError as error:
@@ -231,19 +210,3 @@ class SipCallServer:
 
 def _told(what: str, status: int = 200) -> Response:
     return PlainTextResponse(what, status)
-
-
-async def _body(request: Request) -> bytes | Response:
-    """Read the body as it is: its signature is that of these bytes."""
-    body = bytearray()
-    try:
-        async with asyncio.timeout(_WEBHOOK_SECONDS):
-            async for chunk in request.stream():
-                body += chunk
-                if len(body) > _LARGEST_WEBHOOK:
-                    return _told("no webhook is that long", 413)
-    except TimeoutError:
-        return _told("the webhook did not come in time", 408)
-    except ClientDisconnect:
-        return _told("the webhook did not come whole", 400)
-    return bytes(body)
