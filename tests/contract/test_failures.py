@@ -175,6 +175,8 @@ class TestStatus:
     async def test_is_told_with_the_body(
         self, subject: Subject, status: int, kind: type[TransportError], classification: str
     ) -> None:
+        if status == 404:
+            kind = subject.unknown
         body = f'{{"error": {{"code": "call_id_not_found", "message": "you sent {subject.key}"}}}}'
         async with subject.far_end(status=status, body=body) as far_end:
             error = await fails(subject, far_end, kind, f"HTTP {status}.*call_id_not_found.*Check|try again")

@@ -51,8 +51,12 @@ class TestAudio:
         sizes = [1, 2, 3, 480, 960, 4800]
         async with subject.far_end() as far_end, subject.pair(far_end) as (transport, far):
             if not transport.capabilities.audio_in:
-                with pytest.raises(UnsupportedByTransportError, match="audio_in"):
-                    await transport.send_audio(b"\0\0")
+                for chunk, commit in ((b"\0\0", False), (b"\0\0", True), (b"", True)):
+                    with pytest.raises(UnsupportedByTransportError, match="audio_in"):
+                        await transport.send_audio(chunk, commit=commit)
+                await transport.clear_audio()
+                await far.expect("input_audio_buffer.clear")
+                assert far.types() == ["input_audio_buffer.clear"]
                 return
             as_events = transport.capabilities.playback == "client"
             said = random.Random(1).randbytes(76_246) if as_events else SOUND
@@ -70,6 +74,8 @@ class TestAudio:
 
     async def test_an_empty_chunk_is_nothing(self, subject: Subject) -> None:
         async with subject.far_end() as far_end, subject.pair(far_end) as (transport, far):
+            if not transport.capabilities.audio_in:
+                pytest.skip("its audio does not pass through us")
             await transport.send_audio(b"")
             await transport.send_audio(b"", commit=True)
             await far.expect("input_audio_buffer.commit")
@@ -78,6 +84,8 @@ class TestAudio:
     async def test_a_commit_belongs_to_its_chunk(self, subject: Subject) -> None:
         chunks = [tone(300 + 100 * number, 100) for number in range(10)]
         async with subject.far_end() as far_end, subject.pair(far_end) as (transport, far):
+            if not transport.capabilities.audio_in:
+                pytest.skip("its audio does not pass through us")
             await asyncio.gather(*(transport.send_audio(chunk, commit=True) for chunk in chunks))
             await far.expect("input_audio_buffer.commit", len(chunks))
             turns = far.turns()
@@ -112,9 +120,10 @@ class TestOrder:
         async with subject.far_end() as far_end, subject.pair(far_end) as (transport, far):
             told: list[dict[str, Any]] = []
             transport.on("*out", told.append)
+            sends_audio = transport.capabilities.audio_in
             await asyncio.gather(
                 transport.send_message("hello", trigger_response=False),
-                transport.send_audio(b"\1\2" * 30_000, commit=True),
+                transport.send_audio(b"\1\2" * 30_000, commit=True) if sends_audio else transport.commit_audio(),
                 transport.send_event({"type": "x.own", "nested": {"kept": [1, None, "ü"]}}),
                 transport.update_session_config({"instructions": "New ones"}),
                 transport.clear_audio(),
@@ -130,7 +139,9 @@ class TestOrder:
                 "session.update",
                 "input_audio_buffer.clear",
             ]
-            if transport.capabilities.playback == "server":  # the commit waits until the audio is on its way
+            if not sends_audio:
+                kinds.remove("input_audio_buffer.append")
+            elif transport.capabilities.playback == "server":  # the commit waits until the audio is on its way
                 kinds = [*(kind for kind in kinds if not kind.startswith("input_audio_buffer.")), kinds[-1], kinds[2]]
             assert [event["type"] for event in told] == kinds
 

@@ -34,11 +34,12 @@ _PING = b"\x89"
 
 
 class SocketConnection(FarConnection):
-    """One WebSocket."""
+    """One WebSocket. `plays`: what is said goes to a call, and here it is only told of."""
 
-    def __init__(self, socket: ServerConnection) -> None:
+    def __init__(self, socket: ServerConnection, *, plays: bool = False) -> None:
         super().__init__()
         self.socket = socket
+        self._plays = plays
 
     @property
     def headers(self) -> Mapping[str, str]:
@@ -66,6 +67,11 @@ class SocketConnection(FarConnection):
 
     async def send_binary(self, data: bytes) -> None:
         await self.socket.send(data)
+
+    async def say(self, audio: bytes = AUDIO, *, response_id: str = "resp_1", chunk: int = 1200) -> None:
+        await super().say(audio, response_id=response_id, chunk=chunk)
+        if self._plays:  # in no time
+            await self.send({"type": "output_audio_buffer.stopped", "response_id": response_id})
 
     async def close(self, code: int = 1000, reason: str = "") -> None:
         await self.socket.close(code, reason)
@@ -97,6 +103,11 @@ class SocketConnection(FarConnection):
 
     async def _send_audio(self, audio: bytes, response_id: str, chunk: int) -> None:
         place = {"response_id": response_id, "item_id": f"item_of_{response_id}", "output_index": 0, "content_index": 0}
+        if self._plays:
+            part = {"type": "audio", "transcript": ""}
+            await self.send({"type": "response.content_part.added", "part": part, **place})
+            await self.send({"type": "output_audio_buffer.started", "response_id": response_id})
+            return
         for start in range(0, len(audio), chunk):
             delta = base64.b64encode(audio[start : start + chunk]).decode()
             await self.send({"type": "response.output_audio.delta", "delta": delta, **place})
@@ -105,8 +116,8 @@ class SocketConnection(FarConnection):
 class FarEnd(ScriptedEnd[SocketConnection]):
     """A WebSocket server on loopback. `script` plays each connection; the connection is closed when it returns.
 
-    `status` and `body` refuse the upgrade; `answers_pings` off makes it deaf to them; `compression` is what it would
-    agree to.
+    `status` and `body` refuse the upgrade; `answers_pings` off makes it deaf to them; with `plays` the connections are
+    those of calls, whose audio doesn't pass through them.
     """
 
     def __init__(
@@ -118,6 +129,7 @@ class FarEnd(ScriptedEnd[SocketConnection]):
         headers: Mapping[str, str] | None = None,
         ssl_context: ssl.SSLContext | None = None,
         answers_pings: bool = True,
+        plays: bool = False,
     ) -> None:
         super().__init__(script)
         self.status = status
@@ -125,6 +137,7 @@ class FarEnd(ScriptedEnd[SocketConnection]):
         self.headers = dict(headers or {})
         self.requests: list[Request] = []
         self._answers_pings = answers_pings
+        self._plays = plays
         self._ssl = ssl_context
         self._server: Server | None = None
         self._port = 0
@@ -177,7 +190,7 @@ class FarEnd(ScriptedEnd[SocketConnection]):
         return response
 
     async def _handle(self, socket: ServerConnection) -> None:
-        await self._play(SocketConnection(socket), ConnectionClosed)
+        await self._play(SocketConnection(socket, plays=self._plays), ConnectionClosed)
 
 
 class _CountingConnection(ServerConnection):

@@ -7,24 +7,29 @@ what lies below the contract, such as whether events are WebSocket frames, is a 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any
 
 import httpx
 from attrs import field, frozen
 
-from jackfield.transport import RealtimeTransportLayer, create_transport
+from jackfield.transport import ConnectRefusedError, RealtimeTransportLayer, create_transport
 from jackfield_local import LocalServer
+from jackfield_transports.sideband.errors import CallGoneError
 from jackfield_transports.webrtc.path_watch import Patience
 
+from .caller import Caller
 from .far_connection import FarConnection, Script, ScriptedEnd, polite
 from .far_end import FarEnd
 from .rtc_far_end import RtcFarEnd
 
-__all__ = ["KEY", "SOCKETS", "SUBJECTS", "Port", "Subject"]
+__all__ = ["KEY", "SOCKETS", "SUBJECTS", "Port", "Subject", "Voice"]
 
 KEY = "canary-4f1d9c"
 """The part of every key that must turn up nowhere but in the handshake."""
+
+Voice = Callable[[bytes], Awaitable[None]]
+"""Takes what the user says next, PCM16 mono at 24,000 Hz, on whichever way that travels."""
 
 
 @frozen
@@ -63,6 +68,16 @@ class Subject:
         return self.transport != "webrtc"
 
     @property
+    def joins(self) -> bool:
+        """Whether it takes part in a call that somebody else has made."""
+        return self.transport == "sip"
+
+    @property
+    def unknown(self) -> type[ConnectRefusedError]:
+        """What it raises where the far end knows nothing of what is asked for."""
+        return CallGoneError if self.joins else ConnectRefusedError
+
+    @property
     def config_first(self) -> bool:
         """Whether the initial config is part of the handshake, so that the session itself acknowledges it."""
         return self.transport == "webrtc" and not self.key.startswith("ek_")
@@ -89,7 +104,7 @@ class Subject:
 
     def far_end(self, script: Script = polite, **options: Any) -> Any:
         """Make a scripted far end; `status`, `body` and `headers` refuse who comes."""
-        return FarEnd(script, **options) if self.frames else RtcFarEnd(script, **options)
+        return FarEnd(script, plays=self.joins, **options) if self.frames else RtcFarEnd(script, **options)
 
     def end_told(self, code: int, reason: str = "") -> tuple[int, str]:
         """Return what is told of a far end that closes with a code and a reason: a call is only hung up."""
@@ -108,6 +123,8 @@ class Subject:
         given: dict[str, Any] = {"api_key": self.key, **options}
         if self.transport == "websocket":
             given.setdefault("url", f"{place.url}?model=gpt-realtime")
+        elif self.joins:
+            given = {"url": place.url, "call_id": "rtc_1", **given}
         elif self.transport == "webrtc":
             if isinstance(place, LocalServer):
                 given["url"] = f"{place.http_url}/realtime/calls"
@@ -125,12 +142,21 @@ class Subject:
     @contextlib.asynccontextmanager
     async def connected(self, place: Any, **options: Any) -> AsyncIterator[RealtimeTransportLayer]:
         """Connect, yield the transport, and close it."""
-        transport = self.make(place)
-        await transport.connect(**self.where(place, **options))
-        try:
+        async with self.with_voice(place, **options) as (transport, _):
             yield transport
-        finally:
-            await transport.close()
+
+    @contextlib.asynccontextmanager
+    async def with_voice(self, place: Any, **options: Any) -> AsyncIterator[tuple[RealtimeTransportLayer, Voice]]:
+        """Connect, yield the transport and the user's voice, and close. Where it joins a call there is one first."""
+        async with contextlib.AsyncExitStack() as stack:
+            caller = None
+            if self.joins and isinstance(place, LocalServer):
+                caller = await stack.enter_async_context(Caller(place, self.key))
+                options["call_id"] = caller.call_id
+            transport = self.make(place)
+            await transport.connect(**self.where(place, **options))
+            stack.push_async_callback(transport.close)
+            yield transport, transport.send_audio if caller is None else caller.say
 
     @contextlib.asynccontextmanager
     async def pair(
@@ -163,6 +189,7 @@ SUBJECTS = (
     Subject("azure", "azure"),
     Subject("webrtc", "webrtc", {"patience": _PATIENCE}),
     Subject("webrtc-ephemeral", "webrtc", {"patience": _PATIENCE}, key=f"ek_{KEY}"),
+    Subject("sip", "sip", {"attach_seconds": 0.05, "rejoin_seconds": 0}),  # whose dialling again has tests of its own
 )
 
 SOCKETS = tuple(subject for subject in SUBJECTS if subject.frames)

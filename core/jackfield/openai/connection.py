@@ -209,7 +209,7 @@ class Connection:
         if self._ended:
             return
         if lost is None:
-            self.protocol.rejoined()
+            self.protocol.rejoined(self._wire.secrets)
             reactions = self._write_reactions()
             self._on_gap(None)
             self._tell_out(reactions)

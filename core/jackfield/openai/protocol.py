@@ -118,12 +118,17 @@ class OpenAIRealtimeProtocol:
         """
         return () if self._state.remote is None else self._state.remote.take(pcm, silent)
 
-    def rejoined(self) -> None:
+    def rejoined(self, secrets: Iterable[str]) -> None:
         """Note that the far end's session went on while nobody listened; what follows is in `data_to_send`.
 
-        What was under way may be over: it is given up unless more is heard of it soon.
+        What was under way may be over: it is given up unless more is heard of it soon. An opening that was not
+        acknowledged may be lost, and is said again. `secrets` are those that were used by now.
         """
-        self._state.reactions += self._state.sequencer.rejoined(now=self._state.clock())
+        state = self._state
+        state.secrets = tuple(secrets)
+        if state.opening is not None and not state.acknowledged:
+            state.reactions.append(state.opening)
+        state.reactions += state.sequencer.rejoined(now=state.clock())
 
     # Opening
 
@@ -131,9 +136,8 @@ class OpenAIRealtimeProtocol:
         """Return what to write first, and await its acknowledgement."""
         if config is None:
             return []
-        event = self.session_update(config)[0]
-        self._state.opening_event_id = event["event_id"]
-        return [event]
+        self._state.opening = self.session_update(config)[0]
+        return [self._state.opening]
 
     def configured(self, config: Mapping[str, Any]) -> None:
         """Note that the far end was given `config` when it was dialled: the session that it tells of has it."""

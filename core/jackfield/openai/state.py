@@ -45,7 +45,8 @@ class ConnectionState:
     reactions: list[dict[str, Any]] = field(factory=list)
     """Client events that a received frame calls for, to be written after its events were told."""
 
-    opening_event_id: str | None = None
+    opening: dict[str, Any] | None = None
+    """The update that the session begins with; None where there is none."""
     acknowledged: bool = False
     refusal: TransportError | None = None
     failure: TransportError | None = None

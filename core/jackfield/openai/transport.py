@@ -249,6 +249,8 @@ class OpenAIRealtimeTransport:
         self._status = "disconnected"
         self._clean_up(connection.shutdown(_gone(closed)))
         if isinstance(error, RemoteClosedError):  # an error that the far end reported was told when it came
+            if isinstance(closed.__cause__, TransportError):
+                error.__cause__ = closed.__cause__  # why the wire could not go on
             self._emitter.emit(Error(error))
         self._emitter.emit(
             ConnectionChange(

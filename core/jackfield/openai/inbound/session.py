@@ -32,7 +32,7 @@ def session_told(state: ConnectionState, message: Message) -> Events:
                 break
         if state.tracker is not None:
             state.tracker.set_audio_format(state.output_format)
-    if state.opening_event_id is None:
+    if state.opening is None:
         state.acknowledged = True
     return NOTHING
 
@@ -68,7 +68,7 @@ def _refuses_opening(state: ConnectionState, error: TransportError, event_id: st
     """Whether it answers the opening; that happens once, and what comes after is told like any error."""
     if state.acknowledged or state.refusal is not None:
         return False
-    answers = state.opening_event_id is not None and event_id in {None, state.opening_event_id}
+    answers = state.opening is not None and event_id in {None, state.opening["event_id"]}
     return answers or error.classification == "fatal"
 
 
