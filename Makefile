@@ -38,5 +38,5 @@ $(READY): pyproject.toml constraints.txt plugins/local/pyproject.toml plugins/ot
 	$(PYTHON) -m venv $(VENV) || { echo "Python's venv is missing. On Debian: apt-get install python3-venv"; exit 1; }
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt uv
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --constraint constraints.txt \
-		--editable '.[all]' --editable 'plugins/local[speech,webrtc]' --editable plugins/otel --group dev
+		--editable '.[all]' --editable 'plugins/local[speech,webrtc,sip]' --editable plugins/otel --group dev
 	touch $@

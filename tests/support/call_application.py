@@ -26,7 +26,12 @@ class CallApplication:
         self.answers: list[int] = []
         """Status codes of what was done with calls."""
         self._handler = handler
-        self._http = httpx.AsyncClient(trust_env=False, timeout=20, headers={"Authorization": "Bearer test-key"})
+        self._http = httpx.AsyncClient(
+            trust_env=False,
+            timeout=20,
+            headers={"Authorization": "Bearer test-key"},
+            limits=httpx.Limits(max_keepalive_connections=0),
+        )
         self._work: set[asyncio.Task[object]] = set()
 
     async def post(self, call_id: str, action: str, body: Any = None) -> int:

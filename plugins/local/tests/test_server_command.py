@@ -53,6 +53,24 @@ class TestServe:
             assert process.stderr is not None
             assert process.stderr.read() == ""
 
+    def test_phone_calls(self) -> None:
+        with running("--sip", "--sip-port", "0", "--webhook-url", "http://127.0.0.1:9/", "--webhook-secret", "x") as (
+            process,
+            _,
+        ):
+            os.kill(process.pid, signal.SIGTERM)
+            assert process.wait(20) == 0
+            assert process.stderr is not None
+            assert process.stderr.read() == ""
+
+    def test_phone_calls_need_a_secret(self) -> None:
+        options = ["--sip", "--sip-port", "0", "--webhook-url", "http://127.0.0.1:9/"]
+        environment = {name: value for name, value in os.environ.items() if name != "OPENAI_WEBHOOK_SECRET"}
+        command = [sys.executable, "-c", RUN, "--port", "0", "--no-speech", *options]
+        done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=60)
+        assert done.returncode == 2
+        assert "secret is empty" in done.stderr
+
     def test_faults(self) -> None:
         with running("--fault", "http:429") as (_, said):
             base = said["OPENAI_BASE_URL"]

@@ -14,11 +14,12 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 from jackfield_local.calls import Calls
 from jackfield_local.doors import Doors
 from jackfield_local.rest import Secrets, http_error
+from jackfield_local.sip.rest import PhoneCalls
 
 __all__ = ["WebSocketProtocol", "make_app"]
 
 
-def make_app(doors: Doors, secrets: Secrets, calls: Calls) -> Starlette:
+def make_app(doors: Doors, secrets: Secrets, calls: Calls, phone_calls: PhoneCalls) -> Starlette:
     """Return the application."""
     # Pages call from any origin, and read the id of their call in a header.
     cors = Middleware(
@@ -33,6 +34,9 @@ def make_app(doors: Doors, secrets: Secrets, calls: Calls) -> Starlette:
             Route("/openai/v1/realtime/client_secrets", secrets.azure, methods=["POST"]),
             Route("/v1/realtime/calls", calls.create, methods=["POST"]),
             Route("/v1/realtime/calls/{call_id}/hangup", calls.hang_up, methods=["POST"]),
+            Route("/v1/realtime/calls/{call_id}/accept", phone_calls.accept, methods=["POST"]),
+            Route("/v1/realtime/calls/{call_id}/reject", phone_calls.reject, methods=["POST"]),
+            Route("/v1/realtime/calls/{call_id}/refer", phone_calls.refer, methods=["POST"]),
         ],
         middleware=[cors],
         exception_handlers={HTTPException: http_error},

@@ -66,8 +66,9 @@ class ChannelControl(Protocol):
 class Connection:
     """What happened on one connection, and a hand on it.
 
-    A connection is a WebSocket, or a WebRTC call, whose events go over its data channel; `call_id` is that of the call,
-    also where a WebSocket joined one. `received` are the client's events and `sent` the server's, in order, as they
+    A connection is a WebSocket, or a WebRTC call, whose events go over its data channel, or a phone call, which has
+    events on its sidebands only, and the address that was called as its `path`; `call_id` is that of the call, also
+    where a WebSocket joined one. `received` are the client's events and `sent` the server's, in order, as they
     were on the wire; both stay empty where the server doesn't record. `close_code` and `close_reason` are those of the
     close frame, whichever side sent it: 1006 where there was none, None while the connection is open. A call has no
     close frames: it is 1000 where it was hung up by either side, 1001 where it expired, 1006 where it broke.

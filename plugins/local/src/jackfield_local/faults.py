@@ -85,6 +85,7 @@ class Fault:
     session_seconds: float | None = None
     answer_seconds: float | None = None
     sdp: SdpFault | None = None
+    accepts_blindly: bool = False
     connections: int | None = None
 
 
@@ -255,6 +256,11 @@ def _no_data_channel(argument: str) -> Fault:
     return Fault("no-data-channel", sdp=NO_DATA)
 
 
+def _blind_accept(argument: str) -> Fault:
+    """`blind-accept` answers the accept of a phone call with 200 though it says no `type`, and breaks the call off."""
+    return Fault("blind-accept", accepts_blindly=True)
+
+
 def _expire(argument: str) -> Fault:
     """`expire:SECONDS` lets sessions last that long only."""
     return Fault("expire", session_seconds=_positive(argument or "1"))
@@ -270,6 +276,7 @@ FAULTS: Final[dict[str, Callable[[str], Fault]]] = {
     "junk-answer": _junk_answer,
     "no-media": _no_media,
     "no-data-channel": _no_data_channel,
+    "blind-accept": _blind_accept,
     "expire": _expire,
     "slow": _slow,
     "slow-bytes": _slow_bytes,

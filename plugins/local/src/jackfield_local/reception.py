@@ -65,7 +65,12 @@ class Reception:
         return min([self.session_seconds, *(f.session_seconds for f in faults if f.session_seconds is not None)])
 
     def engine(
-        self, admission: Admission, faults: Sequence[Fault], *, playback: Literal["client", "server"] = "client"
+        self,
+        admission: Admission,
+        faults: Sequence[Fault],
+        *,
+        playback: Literal["client", "server"] = "client",
+        media: str | None = None,
     ) -> Engine:
         """Return a new session's engine. Raises `ApiError` for a configuration that can't be."""
         return Engine(
@@ -75,6 +80,7 @@ class Reception:
             session_seconds=self.seconds(faults),
             mcp_follow_up=self.mcp_follow_up,
             playback=playback,
+            media=media,
         )
 
 

@@ -10,7 +10,7 @@ import threading
 from collections.abc import Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
-from typing import Any, Final, Literal, Self
+from typing import TYPE_CHECKING, Any, Final, Literal, Self
 
 import uvicorn
 
@@ -28,7 +28,11 @@ from jackfield_local.mcp_host import McpHost
 from jackfield_local.reception import Reception
 from jackfield_local.rest import Secrets
 from jackfield_local.session import Services
+from jackfield_local.sip.rest import PhoneCalls
 from jackfield_local.tones import PhraseRecognizer, ToneSynthesizer
+
+if TYPE_CHECKING:
+    from jackfield_local.sip.door import SipDoor
 
 __all__ = ["DEFAULT_PACE", "LocalServer", "LocalServerError", "serve_in_thread"]
 
@@ -62,6 +66,10 @@ class LocalServer:
     `clock.CLOCK_URL` leads to one that is always there. When a response's hosted calls are over, the answer waits for a
     `response.create`, as it does with the API; with `mcp_follow_up` "server" the server begins it of its own accord.
 
+    With `sip`, calls come in at `sip_uri`, over UDP and TCP; `sip_port` 0 picks a free port. They are announced to
+    `webhook_url`, signed with `webhook_secret`, and ring for `ring_seconds` until they are accepted. Where no audio
+    comes for `silent_seconds`, the caller is taken to be gone.
+
     Raises `ConfigurationError` for what can't be.
     """
 
@@ -82,6 +90,12 @@ class LocalServer:
         mcp_servers: Mapping[str, HostedServer] | None = None,
         mcp_follow_up: Literal["server", "client"] = "client",
         record: bool = True,
+        sip: bool = False,
+        sip_port: int = 0,
+        webhook_url: str | None = None,
+        webhook_secret: str = "",
+        ring_seconds: float = 30.0,
+        silent_seconds: float = 60.0,
     ) -> None:
         if not allow_remote and not _is_loopback(host):
             raise ConfigurationError(
@@ -125,12 +139,25 @@ class LocalServer:
             mcp_follow_up=mcp_follow_up,
             record=record,
         )
+        self._sip_port = sip_port
+        self._sip = (
+            _sip_door(
+                reception,
+                self._calls,
+                webhook=None if webhook_url is None else (webhook_url, webhook_secret),
+                ring_seconds=ring_seconds,
+                silent_seconds=silent_seconds,
+            )
+            if sip
+            else None
+        )
         self._uvicorn = _Server(
             uvicorn.Config(
                 make_app(
                     Doors(reception, self._calls),
                     Secrets(reception.keyring),
                     Calls(reception, self._calls, local_only=_is_loopback(host)),
+                    PhoneCalls(reception, self._calls),
                 ),
                 ws=WebSocketProtocol,
                 lifespan="off",
@@ -159,6 +186,18 @@ class LocalServer:
         return f"http://{self._address}"
 
     @property
+    def takes_phone_calls(self) -> bool:
+        """Whether there is a `sip_uri`."""
+        return self._sip is not None
+
+    @property
+    def sip_uri(self) -> str:
+        """What a phone calls: `sip:proj_local@127.0.0.1:PORT`; with `;transport=tcp` it does so over TCP."""
+        if self._sip is None:
+            raise LocalServerError("This server takes no phone calls. Start it with sip=True.")
+        return self._sip.uri
+
+    @property
     def port(self) -> int:
         """The port that the server listens on."""
         return self._port
@@ -176,6 +215,7 @@ class LocalServer:
             await self._choose_parts()
             self._serving = asyncio.create_task(self._uvicorn.serve(sockets=[listener]), name="jackfield-local")
             await self._uvicorn.wait_started(self._serving)
+            await self._open_sip()
         except BaseException:
             listener.close()
             await self._stop()
@@ -190,6 +230,8 @@ class LocalServer:
     async def _stop(self) -> None:
         """Stop within a few seconds at the most, also where clients hold on to their sockets."""
         await self._calls.close()
+        if self._sip is not None:
+            await self._sip.close()
         serving, self._serving = self._serving, None
         if serving is not None:
             self._uvicorn.should_exit = True
@@ -201,6 +243,17 @@ class LocalServer:
         if executor is not None:
             # A recogniser that is at work on a thread can't be stopped; its result goes nowhere.
             executor.shutdown(wait=False, cancel_futures=True)
+
+    async def _open_sip(self) -> None:
+        if self._sip is None:
+            return
+        try:
+            await self._sip.open(self._host if self._host != "localhost" else "127.0.0.1", self._sip_port)
+        except OSError as error:
+            raise LocalServerError(
+                f"Cannot take phone calls on {self._host}:{self._sip_port}: {error}. "
+                "Choose another port, or 0 for a free one."
+            ) from error
 
     async def _choose_parts(self) -> None:
         loop = asyncio.get_running_loop()
@@ -318,6 +371,30 @@ class _Server(uvicorn.Server):
         for connection in list(self.server_state.connections):
             if connection.transport is not None:
                 connection.transport.abort()
+
+
+def _sip_door(
+    reception: Reception,
+    calls: LiveCalls,
+    *,
+    webhook: tuple[str, str] | None,
+    ring_seconds: float,
+    silent_seconds: float,
+) -> SipDoor:
+    try:
+        from jackfield_local.sip.door import SipDoor
+        from jackfield_local.sip.webhooks import Webhook
+    except ImportError as error:
+        raise ConfigurationError(f"Phone calls can't be taken: {error}. Install jackfield-local[sip].") from error
+    if ring_seconds <= 0 or silent_seconds <= 0:
+        raise ConfigurationError("ring_seconds and silent_seconds must be more than 0.")
+    return SipDoor(
+        reception,
+        calls,
+        webhook=None if webhook is None else Webhook(*webhook),
+        ring_seconds=ring_seconds,
+        silent_seconds=silent_seconds,
+    )
 
 
 def _is_loopback(host: str) -> bool:

@@ -114,17 +114,22 @@ class Session:
         except* (_Over, ConnectionError):
             pass
 
-    def hear(self, pcm: bytes) -> None:
+    def hear(self, audio: bytes) -> None:
         """Take what the user says from the media path of a call; nothing comes of it once the session is over."""
-        self._engine.hear(pcm)
+        self._engine.hear(audio)
+        self._settle_media()
+
+    def press(self, key: str) -> None:
+        """Take a key that the user presses."""
+        self._engine.press(key)
         self._settle_media()
 
     def next_audio(self) -> bytes | None:
         """Return what the user is to hear in the next 20 ms: see `Engine.next_audio`."""
-        pcm = self._engine.next_audio()
+        audio = self._engine.next_audio()
         self._settle_media()
         self._played.set()
-        return pcm
+        return audio
 
     async def _read(self) -> None:
         while True:
@@ -171,7 +176,8 @@ class Session:
     def _settle_media(self) -> None:
         """Do the same for the media path, which runs on when the session is about to end and no task may be begun."""
         self._pass_on()
-        self._media_effects.set()
+        if self._engine.has_effects:
+            self._media_effects.set()
 
     def _pass_on(self) -> None:
         self._frames.extend(self._engine.take_events())
@@ -236,7 +242,7 @@ class Session:
             await asyncio.wait([self._preparing])
         try:
             phrases = self._services.responder.phrases(self._engine.context())
-            text = await self._on_thread(partial(recognizer.transcribe, effect.pcm, phrases))
+            text = await self._on_thread(lambda: recognizer.transcribe(effect.pcm, phrases))
         except Exception:
             logger.exception("The recogniser failed")
             self._engine.recognition_failed(effect.item_id, "The audio could not be transcribed.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import os
 import signal
 import sys
 from typing import TYPE_CHECKING
@@ -33,6 +34,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--session-seconds", type=float, default=3600.0, metavar="S", help="end sessions after S (default: %(default)g)"
+    )
+    parser.add_argument("--sip", action="store_true", help="take phone calls over SIP")
+    parser.add_argument(
+        "--sip-port", type=int, default=5060, help="port for SIP, 0 for a free one (default: %(default)s)"
+    )
+    parser.add_argument("--webhook-url", metavar="URL", help="where to tell of phone calls")
+    parser.add_argument(
+        "--webhook-secret",
+        metavar="SECRET",
+        default=os.environ.get("OPENAI_WEBHOOK_SECRET", ""),
+        help="what signs the webhook (default: $OPENAI_WEBHOOK_SECRET)",
     )
     parser.add_argument(
         "--no-speech", action="store_true", help="tones instead of speech, and scripted transcripts instead of hearing"
@@ -77,6 +89,10 @@ def _make_server(args: argparse.Namespace) -> LocalServer:
         pace=args.pace,
         session_seconds=args.session_seconds,
         record=False,
+        sip=args.sip,
+        sip_port=args.sip_port,
+        webhook_url=args.webhook_url,
+        webhook_secret=args.webhook_secret,
     )
     for fault in args.fault:
         server.faults.add(fault)
@@ -94,6 +110,8 @@ async def _serve(server: LocalServer) -> int:
         print(f"REST           {server.http_url}/realtime/client_secrets")
         print(f"WebRTC         {server.http_url}/realtime/calls")
         print(f"Azure OpenAI   {server.azure_endpoint}/openai/v1/realtime?model=<deployment>")
+        if server.takes_phone_calls:
+            print(f"SIP            {server.sip_uri}")
         print()
         print("Point a client at it:")
         print(f"  export OPENAI_BASE_URL={server.http_url}")

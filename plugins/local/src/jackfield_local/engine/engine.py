@@ -21,6 +21,7 @@ from jackfield_local.engine.hosted import HostedServers
 from jackfield_local.engine.ids import IdSource
 from jackfield_local.engine.mcp_calls import McpCalls
 from jackfield_local.engine.mcp_tools import complete_tools
+from jackfield_local.engine.media import PCM, media_of
 from jackfield_local.engine.outbox import CallTool, Effect, Hangup, Outbox, Prepare, Recognize, WatchIdle
 from jackfield_local.engine.playback import Playback
 from jackfield_local.engine.response import Response, Status
@@ -56,8 +57,9 @@ class Engine:
     `config` is a `session` that the connection starts with (of a client secret, for example), `session_seconds` how
     long it may last. `mcp_follow_up` says who asks for the answer once hosted tools were called: the client, or the
     server of its own accord. `playback` says who plays the audio and so knows what was heard of it: the client, which
-    gets it as events, or the server, from where a media clock takes it by `next_audio`. `clock` returns seconds that
-    only go forward.
+    gets it as events, or the server, from where a media clock takes it by `next_audio`. `media` is how audio comes and
+    goes on a media path, "audio/pcmu" or "audio/pcma" where G.711 was agreed on, which is then the session's format
+    whatever it says; None is PCM16 mono at 24,000 Hz. `clock` returns seconds that only go forward.
     """
 
     def __init__(
@@ -69,6 +71,7 @@ class Engine:
         session_seconds: float = 3600,
         mcp_follow_up: Literal["server", "client"] = "client",
         playback: Literal["client", "server"] = "client",
+        media: str | None = None,
         ids: IdSource | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -83,18 +86,24 @@ class Engine:
             model=model,
             expires_at=int(time.time() + session_seconds),
         )
+        self._media = media_of(media)
+        self._fix_formats()
         if config is not None:
-            self.session = update_session(self.session, config)
+            self._update(config)
         self._conversation = Conversation(self._outbox.ids.new("conv"))
         self._servers = HostedServers(self._outbox, self._conversation)
         self._playback = (
-            Playback(self._outbox.emit, self._conversation, self._await_user) if playback == "server" else None
+            Playback(self._outbox.emit, self._conversation, self._await_user, self._media)
+            if playback == "server"
+            else None
         )
         self._responses = Responses(
             self._outbox, self._conversation, self._servers, self._make_item, self._response_ended, self._playback
         )
         self._calls = McpCalls(self._outbox, self._conversation, self._servers, self._follow_up)
-        self._turns = Turns(self.session, self._outbox, self._conversation, self._responses, self._answer_turn)
+        self._turns = Turns(
+            self.session, self._outbox, self._conversation, self._responses, self._answer_turn, self._media
+        )
         self._speaking_since: dict[str, float] = {}
         self._handlers: dict[str, Callable[[dict[str, Any]], None]] = {
             "session.update": self._session_update,
@@ -121,6 +130,11 @@ class Engine:
     def take_effects(self) -> list[Effect]:
         """Return what is to be done since the last call, in order."""
         return self._outbox.take_effects()
+
+    @property
+    def has_effects(self) -> bool:
+        """Whether `take_effects` would return something."""
+        return self._outbox.has_effects
 
     def receive(self, frame: str | bytes) -> dict[str, Any] | None:
         """Take a text frame (`str`) or a binary one (`bytes`). Return its JSON where it is an object."""
@@ -153,12 +167,16 @@ class Engine:
         """Return the `session.created` for a client that joins a session under way."""
         return self._outbox.make("session.created", session=self.session)
 
-    def hear(self, pcm: bytes) -> None:
-        """Take what the user says (PCM16 mono, 24,000 Hz) from a media path, in real time and with its silence."""
-        self._turns.hear(pcm)
+    def hear(self, audio: bytes) -> None:
+        """Take what the user says from a media path, in real time and with its silence."""
+        self._turns.hear(audio)
+
+    def press(self, key: str) -> None:
+        """Take a key that the user pressed: 0-9, *, # or A-D."""
+        self._outbox.emit_bare("input_audio_buffer.dtmf_event_received", event=key, received_at=int(time.time()))
 
     def next_audio(self) -> bytes | None:
-        """Return what the user is to hear in the next 20 ms: 960 bytes of PCM16, or None for silence.
+        """Return what the user is to hear in the next 20 ms: a frame of the media path's, or None for silence.
 
         Where the server plays, the media clock calls this every 20 ms. Events that it brings about come before the
         audio that it returns.
@@ -245,11 +263,20 @@ class Engine:
 
     def _session_update(self, event: dict[str, Any]) -> None:
         change = event["session"]
-        known = self._servers.known
-        self.session = update_session(self.session, change, has_spoken=self._has_spoken(), known=known)
+        self._update(change, has_spoken=self._has_spoken(), known=self._servers.known)
         self._turns.configure(self.session)
         self._outbox.emit("session.updated", session=self.session)
         self._configured(change)
+
+    def _update(self, change: Mapping[str, Any], **state: Any) -> None:
+        self.session = update_session(self.session, change, **state)
+        self._fix_formats()
+
+    def _fix_formats(self) -> None:
+        """Go by what was agreed on for the media path: who asks for another format is not refused, and not heeded."""
+        if self._media is not PCM:
+            for side in self.session["audio"].values():
+                side["format"] = dict(self._media.wire_format)
 
     def _configured(self, change: Mapping[str, Any]) -> None:
         if "tools" in change:

@@ -11,14 +11,14 @@ from typing import Any, Final
 
 from attrs import frozen
 
-from jackfield_local.engine.codec import Decoder, pcm_ms
+from jackfield_local.engine.codec import Decoder, Encoder
 from jackfield_local.engine.errors import ApiError
+from jackfield_local.engine.media import PCM, Media
 from jackfield_local.engine.shapes import MIN_COMMIT_MS
 from jackfield_local.engine.vad import VoiceDetector
 
 __all__ = ["InputAudio", "TurnEnded", "TurnStarted"]
 
-_BYTES_PER_MS: Final = 48
 _QUIET_KEPT_MS: Final = 30_000
 """Audio without speech that is kept while the server watches for turns; older silence is of use to nobody."""
 
@@ -35,19 +35,21 @@ class TurnStarted:
 
 @frozen
 class TurnEnded:
-    """The user's turn ended at `audio_end_ms`; `pcm` is the whole of it."""
+    """The user's turn ended at `audio_end_ms`; `audio` is the whole of it, as the buffer keeps it."""
 
     audio_end_ms: int
-    pcm: bytes
+    audio: bytes
 
 
 class InputAudio:
-    """One session's buffer. `settings` is the session's `audio.input` object."""
+    """One session's buffer. `settings` is the session's `audio.input` object, `media` how audio is kept."""
 
-    def __init__(self, settings: Mapping[str, Any]) -> None:
+    def __init__(self, settings: Mapping[str, Any], media: Media = PCM) -> None:
         self._settings = settings
+        self._media = media
         self._decoder = Decoder(settings["format"])
-        self._pcm = bytearray()
+        self._encoder = Encoder(media.wire_format)
+        self._audio = bytearray()
         self._start_ms = 0.0
         self._turn_start_ms: int | None = None
         self._detector = self._new_detector()
@@ -55,7 +57,7 @@ class InputAudio:
     @property
     def heard_ms(self) -> int:
         """Milliseconds of audio received since the session began."""
-        return int(self._start_ms + pcm_ms(len(self._pcm)))
+        return int(self._start_ms + self._media.ms(len(self._audio)))
 
     @property
     def speaking(self) -> bool:
@@ -76,15 +78,19 @@ class InputAudio:
 
     def append(self, data: bytes) -> Iterator[TurnStarted | TurnEnded]:
         """Take `data` (in the session's input format), and yield what turn detection makes of it."""
-        yield from self.append_pcm(self._decoder.feed(data))
+        if self._settings["format"]["type"] != self._media.wire_format["type"]:
+            data = self._encoder.feed(self._decoder.feed(data))
+        elif self._media is PCM:
+            data = self._decoder.feed(data)
+        yield from self.append_media(data)
 
-    def append_pcm(self, pcm: bytes) -> Iterator[TurnStarted | TurnEnded]:
-        """Take PCM16 mono at 24,000 Hz, and yield what turn detection makes of it."""
-        self._pcm += pcm
+    def append_media(self, audio: bytes) -> Iterator[TurnStarted | TurnEnded]:
+        """Take audio of the media path, and yield what turn detection makes of it."""
+        self._audio += audio
         if self._detector is None:
             self._drop_until(self.heard_ms - _LONGEST_MS)
             return
-        for edge in self._detector.feed(pcm):
+        for edge in self._detector.feed(audio):
             if edge.kind == "started":
                 padding = self._settings["turn_detection"].get("prefix_padding_ms", 300)
                 self._turn_start_ms = max(edge.at_ms - padding, int(self._start_ms), 0)
@@ -103,7 +109,7 @@ class InputAudio:
         """
         if self._turn_start_ms is not None:
             self._drop_until(self._turn_start_ms)
-        buffered_ms = pcm_ms(len(self._pcm))
+        buffered_ms = self._media.ms(len(self._audio))
         if buffered_ms < MIN_COMMIT_MS:
             raise ApiError(
                 "Error committing input audio buffer: buffer too small. "
@@ -123,22 +129,22 @@ class InputAudio:
         self._turn_start_ms = None
         if self._detector is not None:
             self._detector.forget_speech()
-        return self._take(len(self._pcm))
+        return self._take(len(self._audio))
 
     def _new_detector(self) -> VoiceDetector | None:
         settings = self._settings["turn_detection"]
-        return None if settings is None else VoiceDetector(settings, heard_ms=self.heard_ms)
+        return None if settings is None else VoiceDetector(settings, self.heard_ms, self._media)
 
     def _take_until(self, ms: int) -> bytes:
-        return self._take(int((ms - self._start_ms) * _BYTES_PER_MS) & ~1)
+        return self._take(self._media.nbytes(ms - self._start_ms))
 
     def _drop_until(self, ms: float) -> None:
         if ms > self._start_ms:
-            self._take(int((ms - self._start_ms) * _BYTES_PER_MS) & ~1)
+            self._take(self._media.nbytes(ms - self._start_ms))
 
     def _take(self, nbytes: int) -> bytes:
-        nbytes = min(max(nbytes, 0), len(self._pcm))
-        taken = bytes(self._pcm[:nbytes])
-        del self._pcm[:nbytes]
-        self._start_ms += pcm_ms(nbytes)
+        nbytes = min(max(nbytes, 0), len(self._audio))
+        taken = bytes(self._audio[:nbytes])
+        del self._audio[:nbytes]
+        self._start_ms += self._media.ms(nbytes)
         return taken

@@ -9,6 +9,7 @@ from attrs import frozen
 
 from jackfield_local.engine.ids import IdSource
 from jackfield_local.engine.mcp_tools import McpServer
+from jackfield_local.engine.media import PCM, Media
 from jackfield_local.engine.response import Response
 
 __all__ = [
@@ -27,10 +28,16 @@ __all__ = [
 
 @frozen
 class Recognize:
-    """Find out what was said in `pcm` (PCM16 mono, 24,000 Hz), and tell the engine by `recognized`."""
+    """Find out what was said in `audio`, and tell the engine by `recognized`."""
 
     item_id: str
-    pcm: bytes
+    audio: bytes
+    media: Media = PCM
+
+    @property
+    def pcm(self) -> bytes:
+        """The audio as PCM16 mono at 24,000 Hz: work for whoever listens, and not for the event loop."""
+        return self.media.to_pcm(self.audio)
 
 
 @frozen
@@ -101,6 +108,10 @@ class Outbox:
         """Send a server event of type `kind`."""
         self._events.append(self.make(kind, **fields))
 
+    def emit_bare(self, kind: str, **fields: Any) -> None:
+        """Send a server event of a type that has no `event_id`."""
+        self._events.append({"type": kind, **fields})
+
     def make(self, kind: str, **fields: Any) -> dict[str, Any]:
         """Return a server event of type `kind`, for who isn't all clients."""
         return {"type": kind, "event_id": self.ids.event(), **fields}
@@ -113,6 +124,11 @@ class Outbox:
         """Return the events since the last call."""
         events, self._events = self._events, []
         return events
+
+    @property
+    def has_effects(self) -> bool:
+        """Whether something is to be done."""
+        return bool(self._effects)
 
     def take_effects(self) -> list[Effect]:
         """Return the effects since the last call."""

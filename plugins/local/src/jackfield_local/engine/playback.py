@@ -11,31 +11,30 @@ from typing import Final
 
 from attrs import Factory, define
 
-from jackfield_local.engine.codec import pcm_ms
+from jackfield_local.engine.codec import Encoder
 from jackfield_local.engine.conversation import Conversation, Item
+from jackfield_local.engine.media import PCM, Media
 from jackfield_local.engine.response import Emit, Response
 
-__all__ = ["FRAME_BYTES", "Playback"]
+__all__ = ["Playback"]
 
-FRAME_BYTES: Final = 960
-"""One frame of the media clock: 20 ms of PCM16 mono at 24,000 Hz."""
-
-_AHEAD_BYTES: Final = 60 * 48_000
+_AHEAD_MS: Final = 60_000
 """By how much a response may be ahead of what is heard of it: a minute, which few answers ever last."""
 
 
 @define(eq=False)
 class _Part:
-    """One message's audio: `pcm` is still to be heard, `heard` bytes of it were."""
+    """One message's audio: `audio` is still to be heard, `heard` bytes of it were."""
 
     item: Item
-    pcm: bytearray = Factory(bytearray)
+    encoder: Encoder
+    audio: bytearray = Factory(bytearray)
     heard: int = 0
 
     @property
     def unfinished(self) -> bool:
         """Whether there is more of the message than was heard of it, or may be yet."""
-        return bool(self.pcm) or self.item.wire["status"] == "in_progress"
+        return bool(self.audio) or self.item.wire["status"] == "in_progress"
 
 
 @define(eq=False)
@@ -49,9 +48,10 @@ class _Track:
 
 
 class Playback:
-    """What one session plays. `drained` is called whenever nothing is left to be heard."""
+    """What one session plays, as `media`. `drained` is called whenever nothing is left to be heard."""
 
-    def __init__(self, emit: Emit, conversation: Conversation, drained: Callable[[], None]) -> None:
+    def __init__(self, emit: Emit, conversation: Conversation, drained: Callable[[], None], media: Media = PCM) -> None:
+        self._media = media
         self._emit = emit
         self._conversation = conversation
         self._drained = drained
@@ -66,7 +66,7 @@ class Playback:
     def full(self, response: Response) -> bool:
         """Whether a response is so far ahead of what is heard of it that its producer should wait."""
         track = self._track(response)
-        return track is not None and track.waiting >= _AHEAD_BYTES
+        return track is not None and self._media.ms(track.waiting) >= _AHEAD_MS
 
     def write(self, response: Response, item: Item, pcm: bytes) -> bool:
         """Have `pcm` (PCM16 mono, 24,000 Hz) of a message played. Return False where the response was cut off."""
@@ -79,14 +79,17 @@ class Playback:
             track = _Track(response)
             self._tracks.append(track)
         if not track.parts or track.parts[-1].item is not item:
-            track.parts.append(_Part(item))
-        track.parts[-1].pcm += pcm
-        track.waiting += len(pcm)
+            self._end_part(track)
+            track.parts.append(_Part(item, Encoder(self._media.wire_format)))
+        part = track.parts[-1]
+        self._add(track, part, part.encoder.feed(pcm))
         return True
 
     def response_done(self, response: Response) -> None:
         """Learn that there will be no more of a response; what was written of it is still played."""
         self._cut.discard(response.id)
+        if (track := self._track(response)) is not None:
+            self._end_part(track)
 
     def take(self) -> bytes | None:
         """Return the frame that is heard now, None for silence. To be called once every 20 ms.
@@ -95,7 +98,7 @@ class Playback:
         """
         while self._tracks:
             track = self._tracks[0]
-            if track.waiting >= FRAME_BYTES or (track.response.done and track.waiting):
+            if track.waiting >= self._media.frame_bytes or (track.response.done and track.waiting):
                 return self._take_from(track)
             if not track.response.done:
                 return None
@@ -131,21 +134,31 @@ class Playback:
             self._emit("output_audio_buffer.started", response_id=track.response.id)
         frame = b""
         for part in track.parts:
-            piece = bytes(part.pcm[: FRAME_BYTES - len(frame)])
-            del part.pcm[: len(piece)]
+            piece = bytes(part.audio[: self._media.frame_bytes - len(frame)])
+            del part.audio[: len(piece)]
             part.heard += len(piece)
             frame += piece
         track.waiting -= len(frame)
-        return frame.ljust(FRAME_BYTES, b"\0")
+        return frame + self._media.silence[len(frame) :]
 
     def _truncate(self, part: _Part) -> None:
         item = part.item
         if self._conversation.get(item.id) is not item or item.recordings[0].ms == 0:
             return
         # The client may have cut the item already.
-        audio_end_ms = min(int(pcm_ms(part.heard)), int(item.recordings[0].ms))
+        audio_end_ms = min(int(self._media.ms(part.heard)), int(item.recordings[0].ms))
         item.truncate(0, audio_end_ms)
         self._emit("conversation.item.truncated", item_id=item.id, content_index=0, audio_end_ms=audio_end_ms)
+
+    def _end_part(self, track: _Track) -> None:
+        """Have the last message's audio to its end: what its encoder still holds."""
+        if track.parts:
+            self._add(track, track.parts[-1], track.parts[-1].encoder.flush())
+
+    @staticmethod
+    def _add(track: _Track, part: _Part, audio: bytes) -> None:
+        part.audio += audio
+        track.waiting += len(audio)
 
     def _track(self, response: Response) -> _Track | None:
         return next((track for track in self._tracks if track.response is response), None)

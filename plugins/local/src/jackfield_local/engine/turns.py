@@ -7,10 +7,10 @@ from typing import Any
 
 import pybase64
 
-from jackfield_local.engine.codec import encode_all, pcm_ms
 from jackfield_local.engine.conversation import Conversation, Item, Recording
 from jackfield_local.engine.errors import ApiError
 from jackfield_local.engine.input_audio import InputAudio, TurnEnded, TurnStarted
+from jackfield_local.engine.media import Media
 from jackfield_local.engine.outbox import Outbox, Recognize, WatchIdle
 from jackfield_local.engine.responses import Responses
 from jackfield_local.engine.usage import transcription_usage
@@ -19,7 +19,7 @@ __all__ = ["Turns"]
 
 
 class Turns:
-    """The input side of one session. `start_response` is called where a turn is to be answered."""
+    """The input side of one session, heard as `media`. `start_response` is called where a turn is to be answered."""
 
     def __init__(
         self,
@@ -28,6 +28,7 @@ class Turns:
         conversation: Conversation,
         responses: Responses,
         start_response: Callable[[], None],
+        media: Media,
     ) -> None:
         self._settings = session["audio"]["input"]
         self._answers = session["type"] == "realtime"
@@ -35,7 +36,8 @@ class Turns:
         self._conversation = conversation
         self._responses = responses
         self._start_response = start_response
-        self._input = InputAudio(self._settings)
+        self._media = media
+        self._input = InputAudio(self._settings, media)
         self._next_item_id: str | None = None
         self._transcribing: dict[str, dict[str, Any]] = {}
 
@@ -61,9 +63,9 @@ class Turns:
             raise ApiError(message, code="invalid_value", param="audio") from error
         self._take(self._input.append(data))
 
-    def hear(self, pcm: bytes) -> None:
-        """Take PCM16 at 24,000 Hz, as it comes from a media path."""
-        self._take(self._input.append_pcm(pcm))
+    def hear(self, audio: bytes) -> None:
+        """Take audio as it comes from a media path."""
+        self._take(self._input.append_media(audio))
 
     def commit(self) -> None:
         """Make what is buffered a user item. Raises `ApiError` where it is too little."""
@@ -144,15 +146,16 @@ class Turns:
         self._outbox.emit(
             "input_audio_buffer.speech_stopped", audio_end_ms=turn.audio_end_ms, item_id=self._next_item_id
         )
-        self._commit(turn.pcm)
+        self._commit(turn.audio)
         if self._settings["turn_detection"].get("create_response", True):
             self._start_response()
 
-    def _commit(self, pcm: bytes) -> None:
+    def _commit(self, audio: bytes) -> None:
         item_id = self._next_item_id or self._outbox.ids.new("item")
         self._next_item_id = None
-        recording = Recording(self._settings["format"], encode_all(self._settings["format"], pcm))
-        recording.ms = pcm_ms(len(pcm))
+        wire_format = self._settings["format"]
+        recording = Recording(wire_format, self._media.to_wire(wire_format, audio))
+        recording.ms = self._media.ms(len(audio))
         item = Item(
             {
                 "id": item_id,
@@ -172,7 +175,7 @@ class Turns:
         if transcription is not None and transcription.get("model"):
             self._transcribing[item_id] = transcription
         if self._answers or item_id in self._transcribing:
-            self._outbox.effect(Recognize(item_id, pcm))
+            self._outbox.effect(Recognize(item_id, audio, self._media))
 
     def _idle_seconds(self) -> float:
         """Return the idle timeout, 0 where there is none."""

@@ -10,14 +10,11 @@ from collections import deque
 from collections.abc import Iterator, Mapping
 from typing import Any, Final, Literal
 
-import numpy as np
 from attrs import define, field, frozen
 
-__all__ = ["FRAME_BYTES", "FRAME_MS", "SpeechEdge", "VoiceDetector"]
+from jackfield_local.engine.media import FRAME_MS, PCM, Media
 
-FRAME_MS: Final = 20
-FRAME_BYTES: Final = 960
-"""One frame of PCM16 mono at 24,000 Hz."""
+__all__ = ["SpeechEdge", "VoiceDetector"]
 
 _ONSET_FRAMES: Final = 3
 """Loud frames in a row that make speech: 60 ms, which clicks don't last."""
@@ -53,13 +50,14 @@ class SpeechEdge:
 
 @define
 class VoiceDetector:
-    """Finds where speech begins and ends; `settings` is the session's `turn_detection` object.
+    """Finds where speech begins and ends; `settings` is the session's `turn_detection` object, `media` what it hears.
 
     `started` edges are at the onset, before prefix padding; `stopped` edges at the end of the silence that ended it.
     """
 
     settings: Mapping[str, Any]
     heard_ms: int = 0
+    media: Media = PCM
     speaking: bool = field(default=False, init=False)
     _noise: float = field(default=_QUIETEST, init=False)
     _loud_run: int = field(default=0, init=False)
@@ -69,15 +67,14 @@ class VoiceDetector:
     _last_voice_ms: int = field(default=0, init=False)
     _rest: bytes = field(default=b"", init=False)
 
-    def feed(self, pcm: bytes) -> Iterator[SpeechEdge]:
-        """Listen to `pcm` (PCM16 mono, 24,000 Hz), and yield the edges in it."""
-        data = self._rest + pcm if self._rest else pcm
-        whole = len(data) - len(data) % FRAME_BYTES
+    def feed(self, audio: bytes) -> Iterator[SpeechEdge]:
+        """Listen to `audio`, and yield the edges in it."""
+        data = self._rest + audio if self._rest else audio
+        whole = len(data) - len(data) % self.media.frame_bytes
         self._rest = data[whole:]
         if not whole:
             return
-        frames = np.frombuffer(data, dtype="<i2", count=whole // 2).reshape(-1, FRAME_BYTES // 2).astype(np.float32)
-        for level in np.sqrt(np.mean(frames * frames, axis=1)).tolist():
+        for level in self.media.levels(data[:whole]):
             edge = self._hear(level)
             if edge is not None:
                 yield edge

@@ -1,0 +1,1 @@
+"""SIP user agents that others wrote, against the local server's SIP door."""
