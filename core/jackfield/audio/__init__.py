@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from . import g711
     from .dtmf import dtmf_tones
     from .numeric import MissingAudioDependencyError
+    from .reorder import Lost, Media, ReorderBuffer
     from .resample import Resampler
     from .wav import StereoRecorder, WavError, read_wav, write_wav
 
@@ -26,11 +27,14 @@ __all__ = [
     "PCMA",
     "PCMU",
     "AudioFormat",
+    "Lost",
+    "Media",
     "MissingAudioDependencyError",
     "PartPlayback",
     "PlaybackLedger",
     "RealtimePlaybackState",
     "RealtimePlaybackTracker",
+    "ReorderBuffer",
     "Resampler",
     "StereoRecorder",
     "UnknownAudioFormatError",
@@ -44,7 +48,10 @@ __all__ = [
 __getattr__ = lazy_exports(
     __name__,
     {
+        "Lost": "reorder",
+        "Media": "reorder",
         "MissingAudioDependencyError": "numeric",
+        "ReorderBuffer": "reorder",
         "Resampler": "resample",
         "StereoRecorder": "wav",
         "WavError": "wav",

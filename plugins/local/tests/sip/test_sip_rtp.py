@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from jackfield.errors import ConfigurationError
-from jackfield_local.sip.rtp import Latch, RtpPacket, RtpSender, Sequence, parse_rtp
+from jackfield_local.sip.rtp import Latch, RtpSender, parse_rtp
 from jackfield_local.sip.telephone_events import EventReceiver, event_packets
 
 HEADER = bytes.fromhex("8080000100000002000000ab")
@@ -68,54 +67,6 @@ class TestSection51:
     def test_whatever_comes(self, data: bytes) -> None:
         parse_rtp(data)
         parse_rtp(b"\x80" + data)
-
-
-def packet(number: int, ssrc: int = 1) -> RtpPacket:
-    return RtpPacket(0, False, number & 0xFFFF, 0, ssrc, str(number).encode())
-
-
-def take(sequence: Sequence, *numbers: int, ssrc: int = 1) -> list[str]:
-    return [one for number in numbers for one in shown(sequence.add(packet(number, ssrc), str(number).encode()))]
-
-
-def shown(pieces: Iterable[bytes | int]) -> list[str]:
-    return [f"lost {piece}" if isinstance(piece, int) else piece.decode() for piece in pieces]
-
-
-class TestOrder:
-    def test_in_order(self) -> None:
-        assert take(Sequence(), 65534, 65535, 65536, 65537) == ["65534", "65535", "65536", "65537"]
-
-    def test_overtaken(self) -> None:
-        sequence = Sequence()
-        assert take(sequence, 1, 3) == ["1"]
-        assert sequence.waiting
-        assert take(sequence, 2) == ["2", "3"]
-        assert not sequence.waiting
-
-    def test_lost(self) -> None:
-        sequence = Sequence()
-        assert take(sequence, 1, 4, 5, 6) == ["1", "lost 2", "4", "5", "6"]
-        assert take(sequence, 3, 7, 7) == ["7"]
-        assert sequence.lost == 2
-
-    def test_nobody_waits_for_long(self) -> None:
-        sequence = Sequence()
-        take(sequence, 1, 3)
-        assert shown(sequence.flush()) == ["lost 1", "3"]
-
-    def test_another_stream(self) -> None:
-        sequence = Sequence()
-        assert take(sequence, 1, 2) == ["1", "2"]
-        assert take(sequence, 9, ssrc=2) == ["9"]
-        assert take(sequence, 20_000, ssrc=2) == ["20000"]
-
-    @given(st.lists(st.integers(0, 40), max_size=60))
-    def test_each_comes_once_and_in_order(self, numbers: list[int]) -> None:
-        sequence = Sequence()
-        heard = [int(one) for one in take(sequence, *numbers) + shown(sequence.flush()) if one.isdigit()]
-        assert heard == sorted(set(heard))
-        assert set(heard) <= set(numbers)
 
 
 class TestLatch:

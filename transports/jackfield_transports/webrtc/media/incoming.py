@@ -9,9 +9,10 @@ from typing import Final
 
 from attrs import define
 
+from jackfield.audio import Lost, Media, ReorderBuffer
+
 from .codec import FRAME_MS, RATE, OpusDecoder
 from .conceal import Concealer
-from .reorder import Lost, Media, ReorderBuffer
 
 __all__ = ["IncomingAudio", "MediaCounts"]
 
@@ -54,12 +55,12 @@ class IncomingAudio:
         self._counts.lost, self._counts.late = self._order.lost, self._order.late
         return self._counts
 
-    def take(self, sequence_number: int, timestamp: int, payload: bytes) -> None:
+    def take(self, packet: Media) -> None:
         """Take a packet as it came."""
         if self._closed:
             return
         self._counts.packets += 1
-        for due in self._order.add(Media(sequence_number, timestamp, payload), self._loop.time()):
+        for due in self._order.add(packet, self._loop.time()):
             self._play(due)
         self._arm()
 

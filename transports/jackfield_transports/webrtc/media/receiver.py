@@ -20,6 +20,8 @@ from aiortc.rtcrtpreceiver import StreamStatistics
 from aiortc.rtp import AnyRtcpPacket, RtcpReceiverInfo, RtcpRrPacket, RtcpSrPacket, RtpPacket
 from aiortc.stats import RTCInboundRtpStreamStats, RTCStatsReport
 
+from jackfield.audio import Media
+
 __all__ = ["AudioReceiver"]
 
 _CLOCK_RATE = 48_000
@@ -28,9 +30,9 @@ _REPORT_SECONDS = 1.0
 
 
 class AudioReceiver(RTCRtpReceiver):
-    """Receives one audio stream. `take` is given sequence number, timestamp and payload of each packet."""
+    """Receives one audio stream. `take` is given each packet."""
 
-    def __init__(self, transport: RTCDtlsTransport, take: Callable[[int, int, bytes], None]) -> None:
+    def __init__(self, transport: RTCDtlsTransport, take: Callable[[Media], None]) -> None:
         super().__init__("audio", transport)
         self.receiving = False
         """Whether the peer connection has set it to work."""
@@ -98,7 +100,7 @@ class AudioReceiver(RTCRtpReceiver):
             # A stream under a new SSRC takes the place of the old one.
             self._streams = {packet.ssrc: (stream := StreamStatistics(_CLOCK_RATE))}
         stream.add(packet)
-        self._take(packet.sequence_number, packet.timestamp, packet.payload)
+        self._take(Media(packet.sequence_number, packet.timestamp, packet.payload, packet.ssrc))
 
     async def _report(self) -> None:
         while True:

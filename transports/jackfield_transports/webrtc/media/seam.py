@@ -24,6 +24,8 @@ from aiortc.rtcrtpparameters import (
 from aiortc.rtp import RtpPacket
 from attrs import frozen
 
+from jackfield.audio import Media
+
 from .receiver import AudioReceiver
 
 __all__ = ["MediaPath", "connecting_tasks", "media_path", "swap_receiver", "use_stock"]
@@ -77,7 +79,7 @@ def use_stock(reason: str = "asked for") -> Iterator[None]:
         _forced = before
 
 
-def swap_receiver(transceiver: RTCRtpTransceiver, take: Callable[[int, int, bytes], None]) -> AudioReceiver:
+def swap_receiver(transceiver: RTCRtpTransceiver, take: Callable[[Media], None]) -> AudioReceiver:
     """Put an `AudioReceiver` into the place of the transceiver's own, before any description is set."""
     stock = transceiver.receiver
     own = AudioReceiver(stock.transport, take)
@@ -115,9 +117,9 @@ def connecting_tasks(connection: RTCPeerConnection) -> set[asyncio.Task[None]]:
 
 async def _try_out(transceiver: RTCRtpTransceiver) -> None:
     """Take a packet the way that packets will come; raise where it doesn't arrive."""
-    taken: list[tuple[int, int, bytes]] = []
+    taken: list[Media] = []
     stock = transceiver.receiver
-    own = swap_receiver(transceiver, lambda *packet: taken.append(packet))
+    own = swap_receiver(transceiver, taken.append)
     try:
         codec = RTCRtpCodecParameters(mimeType="audio/opus", clockRate=48_000, channels=2, payloadType=96)
         encoding = RTCRtpDecodingParameters(ssrc=1234, payloadType=96)
@@ -130,5 +132,5 @@ async def _try_out(transceiver: RTCRtpTransceiver) -> None:
         await own.stop()
     finally:
         setattr(transceiver, _RECEIVER, stock)
-    if taken != [(7, 960, b"opus")]:
+    if taken != [Media(7, 960, b"opus", 1234)]:
         raise AssertionError(f"of one packet, {taken} came through")

@@ -1,26 +1,19 @@
-"""RTP packets (RFC 3550, section 5.1) and one stream of them each way: numbers, order, and where the peer is."""
+"""RTP packets (RFC 3550, section 5.1): what they are, those that we send, and where the peer is."""
 
 from __future__ import annotations
 
 import random
 import struct
-from collections.abc import Iterator
 from typing import Final
 
 from attrs import define, field, frozen
 
 from jackfield_local.sip.flow import HostPort
 
-__all__ = ["Latch", "RtpPacket", "RtpSender", "Sequence", "parse_rtp"]
+__all__ = ["Latch", "RtpPacket", "RtpSender", "parse_rtp"]
 
 _HEADER: Final = struct.Struct("!BBHII")
 _VERSION: Final = 0x80
-_HELD: Final = 3
-"""So many packets behind a gap, and it is given up: 60 ms of packets of 20."""
-_LEAP: Final = 1_000
-"""A leap of so many numbers is a new stream, and no gap."""
-_MOST_LOST: Final = 50
-"""A gap of more packets is told of as one of so many: it is a pause, and silence is made up for by the clock."""
 
 
 @frozen
@@ -81,60 +74,6 @@ class RtpSender:
         second = payload_type | (0x80 if marker else 0)
         when = self._timestamp if timestamp is None else timestamp
         return _HEADER.pack(_VERSION, second, self._sequence, when, self._ssrc) + payload
-
-
-class Sequence:
-    """Payloads in the order of their numbers: in order they pass at once, and a gap is waited for, but not for long.
-
-    It holds nothing back as a reserve: a late packet costs a recogniser nothing but itself.
-    """
-
-    def __init__(self) -> None:
-        self.lost = 0
-        """Packets that did not come."""
-        self._ssrc: int | None = None
-        self._next = 0
-        self._held: dict[int, bytes] = {}
-
-    def add(self, packet: RtpPacket, payload: bytes) -> Iterator[bytes | int]:
-        """Take a packet with what is to be made of it; yield the payloads whose turn it is, and how many were lost."""
-        ahead = (packet.sequence - self._next + 0x8000 & 0xFFFF) - 0x8000
-        if packet.ssrc != self._ssrc or abs(ahead) >= _LEAP:
-            # Another source, or the same one anew.
-            yield from self.flush()
-            self._ssrc, self._next, ahead = packet.ssrc, packet.sequence, 0
-        if ahead == 0 and not self._held:
-            self._next = packet.sequence + 1 & 0xFFFF
-            yield payload
-        elif ahead >= 0:
-            self._held[packet.sequence] = payload
-            yield from self._in_order()
-            if len(self._held) >= _HELD:
-                yield from self._skip()
-
-    def flush(self) -> Iterator[bytes | int]:
-        """Wait for nothing that is missing; yield what was held."""
-        while self._held:
-            yield from self._skip()
-
-    @property
-    def waiting(self) -> bool:
-        """Whether something is held, because something before it is missing."""
-        return bool(self._held)
-
-    def _in_order(self) -> Iterator[bytes]:
-        while (payload := self._held.pop(self._next, None)) is not None:
-            self._next = self._next + 1 & 0xFFFF
-            yield payload
-
-    def _skip(self) -> Iterator[bytes | int]:
-        start = self._next
-        self._next = min(self._held, key=lambda number: number - start & 0xFFFF)
-        lost = self._next - start & 0xFFFF
-        self.lost += lost
-        if lost:
-            yield min(lost, _MOST_LOST)
-        yield from self._in_order()
 
 
 @define

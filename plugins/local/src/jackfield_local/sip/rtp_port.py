@@ -9,9 +9,10 @@ import socket
 from collections.abc import Callable, Iterator
 from typing import Any, Final, Self
 
+from jackfield.audio import Lost, Media, ReorderBuffer
 from jackfield_local.sip.flow import HostPort
 from jackfield_local.sip.media_clock import MediaClock
-from jackfield_local.sip.rtp import Latch, RtpSender, Sequence, parse_rtp
+from jackfield_local.sip.rtp import Latch, RtpSender, parse_rtp
 from jackfield_local.sip.sdp import Agreement
 from jackfield_local.sip.telephone_events import EventPacket, EventReceiver, event_packets
 
@@ -24,7 +25,8 @@ FRAME_BYTES: Final = 160
 _SILENCE: Final = {"audio/pcmu": b"\xff", "audio/pcma": b"\xd5"}
 _MOST_FRAMES: Final = 5
 """Sent in a row where time was lost; what is older isn't made up for."""
-_PATIENT_TICKS: Final = 3
+_MOST_LOST: Final = 50
+"""A gap of more packets is told of as one of so many: it is a pause, and silence is made up for by the clock."""
 _LARGEST_PACKET: Final = 2_048
 _TRIES: Final = 16
 
@@ -64,11 +66,10 @@ class RtpPort(asyncio.DatagramProtocol):
         self._latch: Latch | None = None
         self._transport: asyncio.DatagramTransport | None = None
         self._sender = RtpSender()
-        self._sequence = Sequence()
+        self._order = ReorderBuffer()
         self._events = EventReceiver()
         self._keys: Iterator[EventPacket | None] = iter(())
         self._event_timestamp = 0
-        self._waited = 0
         self._silence = b""
         self._resumes = True
         self._now = asyncio.get_running_loop().time
@@ -95,7 +96,7 @@ class RtpPort(asyncio.DatagramProtocol):
     @property
     def lost(self) -> int:
         """Packets of the peer's that did not come."""
-        return self._sequence.lost
+        return self._order.lost
 
     @property
     def hears(self) -> bool:
@@ -149,23 +150,26 @@ class RtpPort(asyncio.DatagramProtocol):
             if key is not None:
                 self._pressed(key)
         # Events have a place in the order of packets, and nothing to be heard.
-        for piece in self._sequence.add(packet, packet.payload if audio else b""):
-            self._take(piece)
+        place = Media(packet.sequence, packet.timestamp, packet.payload if audio else b"", packet.ssrc)
+        for due in self._order.add(place, self._now()):
+            self._take(due)
 
     def error_received(self, exc: Exception) -> None:
         """Take note that nobody is there; the call goes on, as long as SIP says so."""
         logger.debug("Audio could not be delivered: %s", exc)
 
-    def _take(self, piece: bytes | int) -> None:
-        if isinstance(piece, int):
-            self._hear(self._silence * piece)
-        elif piece:
-            self._hear(piece)
+    def _take(self, due: Media | Lost) -> None:
+        if isinstance(due, Lost):
+            self._hear(self._silence * min(due.count, _MOST_LOST))
+        elif due.payload:
+            self._hear(due.payload)
 
     def _frames_due(self, frames: int) -> None:
         agreement, latch, transport = self._agreement, self._latch, self._transport
         assert agreement is not None and latch is not None and transport is not None
-        self._flush_in_time()
+        # The clock of what we send is often enough to look for what is waited for no longer.
+        for due in self._order.expire(self._now()):
+            self._take(due)
         if frames > _MOST_FRAMES:
             self._sender.advance((frames - _MOST_FRAMES) * FRAME_BYTES)
             frames = _MOST_FRAMES
@@ -188,16 +192,6 @@ class RtpPort(asyncio.DatagramProtocol):
             )
         marker, self._resumes = self._resumes, False
         return self._sender.packet(agreement.codec.payload_type, audio or self._silence, marker=marker)
-
-    def _flush_in_time(self) -> None:
-        """Wait no longer for what is missing than the order of packets is worth."""
-        if not self._sequence.waiting:
-            self._waited = 0
-            return
-        self._waited += 1
-        if self._waited >= _PATIENT_TICKS:
-            for piece in self._sequence.flush():
-                self._take(piece)
 
 
 def _bind(host: str) -> socket.socket:

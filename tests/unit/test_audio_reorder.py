@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jackfield_transports.webrtc.media.reorder import Lost, Media, ReorderBuffer
+from jackfield.audio import Lost, Media, ReorderBuffer
 
 WAIT = 0.04
 
@@ -88,6 +88,13 @@ class TestLoss:
         assert take(buffer, 30_001) == [30_001]
         assert take(buffer, 12) == [12], "and so is one back"
 
+    def test_another_source_is_a_new_stream(self) -> None:
+        buffer = ReorderBuffer()
+        take(buffer, 1)
+        take(buffer, 3)
+        assert shown(buffer.add(Media(2, 0, b"\0\0\0\x07", ssrc=99), 0.0)) == ["lost 1", 3, 7]
+        assert (buffer.lost, buffer.late) == (1, 0)
+
 
 @given(
     count=st.integers(1, 150),
@@ -124,3 +131,15 @@ def test_everything_has_its_turn_once_and_in_order(
     assert position == sent[-1] + 1
     assert buffer.late == 0, "what is late by less than the wait is not given up"
     assert [one for one in out if isinstance(one, int)] == sent
+
+
+@given(st.lists(st.integers(0, 40), max_size=60))
+def test_each_comes_once_and_in_order(numbers: list[int]) -> None:
+    """Whatever comes, in whatever order and however often."""
+    buffer = ReorderBuffer()
+    out = [one for number in numbers for one in take(buffer, number)]
+    while buffer.deadline is not None:
+        out += shown(buffer.expire(buffer.deadline))
+    heard = [one for one in out if isinstance(one, int)]
+    assert heard == sorted(set(heard))
+    assert set(heard) <= set(numbers)

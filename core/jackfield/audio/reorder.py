@@ -28,6 +28,8 @@ class Media:
     sequence_number: int
     timestamp: int
     payload: bytes
+    ssrc: int = 0
+    """Its source: another one is another stream."""
 
 
 @frozen
@@ -38,7 +40,7 @@ class Lost:
 
 
 class ReorderBuffer:
-    """The order of one RTP stream. Times are seconds of any clock that doesn't go back."""
+    """The order of one RTP stream (RFC 3550). Times are seconds of any clock that doesn't go back."""
 
     def __init__(self) -> None:
         self.late = 0
@@ -46,6 +48,7 @@ class ReorderBuffer:
         self.lost = 0
         """Packets that were given up."""
         self._next: int | None = None
+        self._ssrc: int | None = None
         self._held: dict[int, Media] = {}
         self._gap_since: float | None = None
 
@@ -59,9 +62,9 @@ class ReorderBuffer:
         if self._next is None:
             self._next = packet.sequence_number
         ahead = _distance(self._next, packet.sequence_number)
-        if abs(ahead) >= _RESTART:
+        if abs(ahead) >= _RESTART or packet.ssrc != self._ssrc:
             yield from self._give_up_all()
-            self._next, ahead = packet.sequence_number, 0
+            self._ssrc, self._next, ahead = packet.ssrc, packet.sequence_number, 0
         if ahead < 0 or packet.sequence_number in self._held:
             self.late += 1
             return
