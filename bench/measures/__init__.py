@@ -8,7 +8,7 @@ from typing import Final, Protocol, cast
 from bench.report import Table
 from bench.runner import Bench
 
-ORDER: Final = ("stream", "age", "density", "bargein", "idle", "startup", "webrtc", "compression")
+ORDER: Final = ("stream", "age", "density", "bargein", "idle", "startup", "webrtc", "sip", "compression")
 """All measures, in the order in which they are taken."""
 
 

@@ -9,15 +9,11 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import json
-import os
 import sys
 import time
-from contextlib import suppress
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TextIO
 
-from bench.contention import waited_ns
+from bench.commands import cost, live, take_commands
 
 from . import load
 from .base import Call, Kind
@@ -52,7 +48,7 @@ class Side:
         elif do == "hang_up":
             await asyncio.gather(*(self._close(number) for number in list(self._calls)))
             gc.collect()
-        return self._cost()
+        return cost()
 
     async def listen(self) -> int:
         """Take calls from now on; return the port that offers are posted to."""
@@ -122,40 +118,15 @@ class Side:
         self._networks.pop(number, None)
         await call.close()
 
-    @staticmethod
-    def _cost() -> dict[str, Any]:
-        """What this process has cost so far, in seconds, and how many threads it has."""
-        tasks = Path("/proc/self/task")
-        cpu = time.process_time()
-        # Who has one core waits for its own threads as well: those don't count.
-        own = cpu - time.thread_time()
-        return {
-            "at": time.monotonic(),
-            "cpu": cpu,
-            "waited": waited_ns() / 1e9 - own,
-            "threads": len(list(tasks.iterdir())) if tasks.exists() else 0,
-        }
 
-
-async def main(answers: Any) -> None:
+async def main(answers: TextIO) -> None:
     kind, role = load(sys.argv[1]), sys.argv[2]
     greeting: dict[str, Any] = {"missing": kind.missing()}
     side = Side(kind, role)
     if role == "far_end" and not greeting["missing"]:
         greeting["port"] = await side.listen()
-    print(json.dumps(greeting), file=answers)
-    commands = asyncio.StreamReader()
-    await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(commands), sys.stdin)
-    while line := await commands.readline():
-        try:
-            answer = await side.obey(**json.loads(line))
-        except Exception as failure:  # a failure is an answer too: the table shows it
-            answer = {"failed": f"{type(failure).__name__}: {failure}"}
-        print(json.dumps(answer), file=answers)
+    await take_commands(side.obey, answers, greeting)
 
 
 if __name__ == "__main__":
-    # Whatever a kind prints must not be taken for an answer.
-    with suppress(KeyboardInterrupt), os.fdopen(os.dup(sys.stdout.fileno()), "w", buffering=1) as own_stdout:
-        os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
-        asyncio.run(main(own_stdout))
+    live(main)

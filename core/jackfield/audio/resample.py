@@ -124,10 +124,8 @@ class Resampler:
         parts: list[bytes] = []
         while self._sent < until:
             end = min(until, self._sent + block)
-            position = np.arange(self._sent, end) * self._down
             windows = np.lib.stride_tricks.sliding_window_view(self._held, taps)
-            starts = position // self._up - self._reach + 1 - self._first
-            sums = np.einsum("ij,ij->i", windows[starts], _coefficients(self._up, self._down, position % self._up))
+            sums = self._sums(windows, end)
             parts.append(np.clip(np.rint(sums / _UNITY), -32768, 32767).astype("<i2").tobytes())
             self._sent = end
         needed = self._sent * self._down // self._up - self._reach + 1
@@ -135,6 +133,19 @@ class Resampler:
             self._held = self._held[needed - self._first :]
             self._first = needed
         return b"".join(parts)
+
+    def _sums(self, windows: NDArray[Any], end: int) -> Any:
+        """Return the sums of the outputs from `_sent` to `end`; `windows` are those of the input that is held."""
+        np = require_numpy()
+        offset = 1 - self._reach - self._first
+        if self._down == 1 and _fits_the_bank(self._up, 1):
+            # The usual way up: each input gives all phases, which is one product of matrices.
+            first, last = self._sent // self._up, -(-end // self._up)
+            product = windows[first + offset : last + offset] @ _bank(self._up, 1).T
+            return product.ravel()[self._sent - first * self._up : end - first * self._up]
+        position = np.arange(self._sent, end) * self._down
+        starts = position // self._up + offset
+        return np.einsum("ij,ij->i", windows[starts], _coefficients(self._up, self._down, position % self._up))
 
 
 def _reach(up: int, down: int) -> int:
@@ -148,8 +159,13 @@ def _round_ratio(numerator: int, denominator: int) -> int:
     return quotient + (2 * remainder + (quotient & 1) > denominator)
 
 
+def _fits_the_bank(up: int, down: int) -> bool:
+    """Whether a rate pair has few enough coefficients for all of them to be kept."""
+    return 2 * _reach(up, down) * up <= _BANK_SIZE
+
+
 def _coefficients(up: int, down: int, phases: NDArray[Any]) -> NDArray[Any]:
-    if 2 * _reach(up, down) * up > _BANK_SIZE:
+    if not _fits_the_bank(up, down):
         return _design(up, down, phases)
     coefficients: NDArray[Any] = _bank(up, down)[phases]
     return coefficients

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import random
 import string
 from typing import Final
@@ -18,7 +19,6 @@ class IdSource:
     def __init__(self, seed: int | None = None) -> None:
         self._random = random.Random(seed)  # noqa: S311 - ids must be distinct, not unguessable
         self._prefix = self._letters(12)
-        self._noise = self._letters(2048)
         self._count = 0
 
     def new(self, prefix: str) -> str:
@@ -35,6 +35,10 @@ class IdSource:
         choose = self._random.random
         start = int(choose() * 2000)
         return self._noise[start : start + _PADDING_LENGTHS[int(choose() * 4)]]
+
+    @functools.cached_property
+    def _noise(self) -> str:
+        return self._letters(2048)
 
     def _letters(self, length: int) -> str:
         return "".join(self._random.choices(_ALPHABET, k=length))
