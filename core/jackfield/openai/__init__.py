@@ -11,6 +11,7 @@ from .codec import audio_frame, decode, encode
 from .error_table import CLOSE_CODES, ERROR_CODES, error_from_payload
 from .interruption import Interruption, plan_interruption
 from .protocol import OpenAIRealtimeProtocol
+from .remote_audio import RemoteAudio
 from .sequencer import ResponseSequencer, Watchdog
 from .session_payload import response_payload, session_payload
 from .transport import OpenAIRealtimeTransport
@@ -33,6 +34,7 @@ __all__ = [
     "OpenAIRealtimeProtocol",
     "OpenAIRealtimeTransport",
     "RejoiningConnection",
+    "RemoteAudio",
     "ResponseSequencer",
     "Watchdog",
     "Wire",

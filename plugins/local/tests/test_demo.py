@@ -56,6 +56,7 @@ class Entry:
 class Demo:
     """A demo that was run: what it printed, and both channels of what it recorded."""
 
+    transport: str
     code: int
     out: str
     err: str
@@ -85,11 +86,11 @@ def loudness(channel: npt.NDArray[np.int16], start: float, end: float) -> float:
     return float(np.max(np.abs(piece.astype(np.int32)), initial=0))
 
 
-@pytest.fixture(scope="module", params=["websocket", "azure", "webrtc"])
+@pytest.fixture(scope="module", params=["websocket", "azure", "webrtc", "sip"])
 def demo(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Demo:
     out = tmp_path_factory.mktemp("demo")
     # A far end that plays by itself takes as long as the conversation does.
-    speed = () if request.param == "webrtc" else ("--fast",)
+    speed = () if request.param in ("webrtc", "sip") else ("--fast",)
     done = subprocess.run(
         command(*speed, "--transport", request.param, "--out", str(out)),
         env=environment(),
@@ -104,7 +105,7 @@ def demo(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     assert (rate, channels) == (RATE, 2)
     assert str(path) in done.stdout
     samples = np.frombuffer(pcm, dtype="<i2").reshape(-1, 2)
-    return Demo(done.returncode, done.stdout, done.stderr, samples[:, 0], samples[:, 1])
+    return Demo(request.param, done.returncode, done.stdout, done.stderr, samples[:, 0], samples[:, 1])
 
 
 @needs_speech
@@ -129,6 +130,13 @@ class TestConversation:
         heard, generated = float(found[1]), float(found[2] or "inf")
         assert 0 < heard < generated
         assert int(found[3]) == pytest.approx(heard * 1000, abs=100 if found[2] else 250)
+
+    def test_a_phone_call_ends_with_another_one(self, demo: Demo) -> None:
+        last, called = demo.entries[-1], demo.transport == "sip"
+        assert last.who == ("Front desk" if called else "Billing")
+        through = [entry for entry in demo.entries if "> the call is put through to sip:" in entry.text]
+        assert len(through) == called
+        assert loudness(demo.right, last.at + 0.6, last.at + 1.2) > 1000
 
     def test_time_goes_forward(self, demo: Demo) -> None:
         times = [entry.at for entry in demo.entries]
@@ -176,11 +184,11 @@ class TestRecording:
         assert cut.at - 0.5 < at[0] / RATE <= at[-1] / RATE < cut.at + 0.2
 
 
-@pytest.fixture
-def running(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
+@pytest.fixture(params=["websocket", "sip"])
+def running(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
     """A demo in realtime, in the midst of the conversation."""
     process = subprocess.Popen(
-        command("--out", str(tmp_path)),
+        command("--transport", request.param, "--out", str(tmp_path)),
         env=environment(),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -196,7 +204,7 @@ def server_of(process: subprocess.Popen[str]) -> tuple[str, int]:
     assert process.stdout is not None
     address = None
     for line in process.stdout:
-        found = re.search(r"ws://(127\.0\.0\.1):(\d+)/", line)
+        found = re.search(r"(?:ws://|sip:\w+@)(127\.0\.0\.1):(\d+)", line)
         address = (found[1], int(found[2])) if found else address
         if "Caller" in line and address:
             return address
@@ -269,6 +277,8 @@ class TestFailures:
             (["--option", "proxy"], "--option proxy=VALUE"),
             (["--transport", "carrier-pigeon"], "carrier-pigeon"),
             (["--option", "no_such_option=1"], "no_such_option"),
+            (["--transport", "sip", "--fast"], "leave out --fast"),
+            (["--transport", "sip", "--api-key", "any"], "the local server is called"),
         ],
     )
     @needs_speech

@@ -29,17 +29,16 @@ SECOND = bytes(48_000)
 class Conversation:
     """A session's events told by hand, and the record of them."""
 
-    def __init__(self, playback: Literal["client", "server"] = "client") -> None:
+    def __init__(self, playback: Literal["client", "server"] = "client", *, audio_out: bool = True) -> None:
         self.now = 0.0
         self.events = Emitter()
         self.raw = Emitter()
-        capabilities = TransportCapabilities(playback=playback, truncate=playback)
+        capabilities = TransportCapabilities(audio_out=audio_out, playback=playback, truncate=playback)
         transport = SimpleNamespace(on=self.raw.on, capabilities=capabilities)
         self.session = SimpleNamespace(on=self.events.on, transport=transport, current_agent=DESK)
         self.speaker = Speaker(RealtimePlaybackTracker(), lambda *_: None)
-        self.record = Record(
-            cast("RealtimeSession", self.session), self.speaker, now=lambda: self.now, changed=lambda: None
-        )
+        self.record = Record(self.speaker, now=lambda: self.now, changed=lambda: None)
+        self.record.watch(cast("RealtimeSession", self.session))
 
     def tell(self, *events: Any) -> None:
         for event in events:
@@ -67,10 +66,8 @@ class Conversation:
 
     def say(self, response: str, text: str, audio: bytes = SECOND) -> None:
         item = f"item_{response}"
-        self.tell(
-            se.RealtimeTranscriptDelta("assistant", "audio", text, item, 0, INFO, response),
-            se.RealtimeAudio(ev.Audio(audio, response, item, 0), item, 0, INFO),
-        )
+        self.tell(se.RealtimeTranscriptDelta("assistant", "audio", text, item, 0, INFO, response))
+        self.record.hear(audio, item, 0)
 
     def answer(self, response: str, text: str) -> None:
         self.start(response)
@@ -141,6 +138,21 @@ class TestWhoseTurn:
         talk.ask("Hello.")
         talk.start("r1")
         talk.end("r1", "failed")
+        assert talk.record.answered
+
+    def test_what_was_announced_is_awaited(self, talk: Conversation) -> None:
+        talk.ask("Hello.")
+        talk.start("r1")
+        talk.record.announce("item_r1")
+        talk.end("r1")
+        assert not talk.record.answered
+        talk.say("r1", "Hello.")
+        assert talk.record.answered
+
+    def test_who_answers_the_phone_speaks_first(self, talk: Conversation) -> None:
+        talk.record.pick_up()
+        assert not talk.record.answered
+        talk.answer("r1", "Hello.")
         assert talk.record.answered
 
 
@@ -227,6 +239,7 @@ class TestWhatWasHeard:
 WEATHER = Line("What is the weather?", tool="get_weather", arguments={"city": "Paris"}, answer_has="sunny")
 BILL = Line("My bill, please.", hands_over_to="Billing")
 STOP = Line("Stop.", cuts_in_after_ms=1000)
+HUMAN = Line("A human, please.", put_through_to="Desk")
 
 
 class TestReport:
@@ -307,6 +320,50 @@ class TestReport:
         talk.pass_time(20)
         (failure,) = talk.report(STOP).failures
         assert f"audio_end_ms said {told}, the server cut at {confirmed}" in failure
+
+    @pytest.mark.parametrize(("told", "failures"), [(1080, 0), (1500, 1)])
+    def test_an_interruption_that_the_session_did_not_hear(self, told: int, failures: int) -> None:
+        talk = Conversation(playback="server", audio_out=False)
+        talk.start("r1")
+        talk.say("r1", "A long story", SECOND)
+        talk.pass_time(1000)
+        talk.ask("Stop.", cuts_in=True)
+        talk.cut("r1", told)
+        talk.answer("r2", "Yes.")
+        talk.pass_time(20)
+        assert len(talk.report(STOP).failures) == failures
+
+    @pytest.mark.parametrize(("heard", "failures"), [(SECOND, 0), (SECOND[:24_000], 1), (b"", 1)])
+    def test_a_call_that_is_put_through_is_heard_there(self, talk: Conversation, heard: bytes, failures: int) -> None:
+        talk.ask("A human, please.")
+        talk.answer("r1", "Hold the line.")
+        talk.pass_time(1000)
+        assert not talk.record.is_put_through
+        talk.record.put_through("sip:desk", "Desk", "Good evening.", 1000.0)
+        assert talk.record.is_put_through
+        assert not talk.record.answered
+        talk.record.hear(heard, "Desk", 0)
+        talk.record.hear_end("Desk", 0)
+        talk.pass_time(2000)
+        assert talk.record.answered
+        assert len(talk.report(HUMAN).failures) == failures
+
+    def test_a_call_that_was_not_put_through(self, talk: Conversation) -> None:
+        talk.ask("A human, please.")
+        talk.answer("r1", "I am one.")
+        talk.pass_time(20)
+        assert talk.report(HUMAN).failures == ["the call was put through to the desk"]
+
+    @pytest.mark.parametrize("greets", [True, False])
+    def test_a_phone_that_was_answered(self, talk: Conversation, greets: bool) -> None:
+        talk.record.pick_up()
+        if greets:
+            talk.answer("r1", "Hello.")
+            talk.pass_time(1000)
+        talk.ask("Hello.")
+        talk.answer("r2", "Hello.")
+        talk.pass_time(1000)
+        assert talk.report(Line("Hello.")).passed == greets
 
     def test_a_line_that_was_understood_as_another_and_not_answered(self, talk: Conversation) -> None:
         talk.ask("Nonsense")

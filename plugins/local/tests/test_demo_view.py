@@ -17,7 +17,9 @@ from jackfield_local.demo.record import (
     Cut,
     Entry,
     HandedOver,
+    PickedUp,
     Problem,
+    PutThrough,
     ToolUse,
     words_heard,
 )
@@ -92,6 +94,15 @@ class TestPlain:
         rows = shown([HandedOver(0, "Reception", "Billing"), Problem(0, "it broke")])
         assert rows[0].endswith("> Reception hands over to Billing")
         assert rows[1].endswith("! it broke")
+
+    def test_a_phone_call_begins_and_goes_elsewhere(self) -> None:
+        there = AgentLine("Front desk", "item", text="Good evening.", worded=True)
+        there.part = part(received=900, played=20, at=1100)
+        assert shown([PickedUp(0), PutThrough(1000, "sip:desk@127.0.0.1:5060", there, 900), there]) == [
+            "00:00.0             > the agent answers the phone",
+            "00:01.0             > the call is put through to sip:desk@127.0.0.1:5060",
+            "00:01.1  Front desk Good evening.",
+        ]
 
     def test_entries_wait_for_those_before_them(self) -> None:
         out = io.StringIO()

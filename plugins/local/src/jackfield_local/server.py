@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING, Any, Final, Literal, Self
 
 import uvicorn
 
-from jackfield.errors import ConfigurationError, JackfieldError
+from jackfield.errors import ConfigurationError
 from jackfield_local.app import WebSocketProtocol, make_app
 from jackfield_local.auth import Keyring
 from jackfield_local.calls import Calls
 from jackfield_local.clock import CLOCK_URL, clock_server
 from jackfield_local.connection import Connection
 from jackfield_local.doors import Doors
+from jackfield_local.embedded import EmbeddedServer, LocalServerError
 from jackfield_local.faults import Faults
 from jackfield_local.interfaces import HostedServer, Recognizer, Responder, Synthesizer
 from jackfield_local.live_calls import LiveCalls
@@ -46,10 +47,6 @@ _LARGEST_FRAME: Final = 32 * 1024 * 1024
 
 _GRACE_SECONDS: Final = 0.4
 _THREADS: Final = 4
-
-
-class LocalServerError(JackfieldError):
-    """The server could not be started."""
 
 
 class LocalServer:
@@ -151,7 +148,7 @@ class LocalServer:
             if sip
             else None
         )
-        self._uvicorn = _Server(
+        self._uvicorn = EmbeddedServer(
             uvicorn.Config(
                 make_app(
                     Doors(reception, self._calls),
@@ -348,29 +345,6 @@ def serve_in_thread(**options: Any) -> Iterator[LocalServer]:
         thread.join()
         if failure:
             raise LocalServerError(f"The server failed: {failure[0]}") from failure[0]
-
-
-class _Server(uvicorn.Server):
-    """uvicorn as a part of somebody else's programme: signals are not its own, and it can be made to let go."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Leave signals to the programme."""
-        yield
-
-    async def wait_started(self, serving: asyncio.Task[None]) -> None:
-        """Wait until connections are accepted. Raises what `serving` failed with."""
-        while not self.started:
-            if serving.done():
-                await serving
-                raise LocalServerError("The server ended before it had begun.")
-            await asyncio.sleep(0)
-
-    def abort_connections(self) -> None:
-        """Cut what is still open."""
-        for connection in list(self.server_state.connections):
-            if connection.transport is not None:
-                connection.transport.abort()
 
 
 def _sip_door(

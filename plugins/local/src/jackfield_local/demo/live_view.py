@@ -11,7 +11,18 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from jackfield_local.demo.record import AgentLine, CallerLine, Cut, Entry, HandedOver, Problem, ToolUse, words_heard
+from jackfield_local.demo.record import (
+    AgentLine,
+    CallerLine,
+    Cut,
+    Entry,
+    HandedOver,
+    PickedUp,
+    Problem,
+    PutThrough,
+    ToolUse,
+    words_heard,
+)
 from jackfield_local.demo.report import Report
 from jackfield_local.demo.view import TIME_WIDTH, WHO_WIDTH, clock, row_of
 
@@ -96,7 +107,7 @@ class LiveView:
                 heard = words_heard(text, part.played_ms, part.received_ms)
                 unheard = "strike bright_black" if part.cut else _REMARK
                 return Text(heard) + Text(text[len(heard) :], style=unheard)
-            case ToolUse() | HandedOver():
+            case ToolUse() | PickedUp() | HandedOver() | PutThrough():
                 return Text("→" + text.removeprefix(">"), style="cyan")
             case Cut():
                 return Text("✂" + text.removeprefix("x"), style="yellow")

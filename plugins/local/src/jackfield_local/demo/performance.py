@@ -6,35 +6,29 @@ import asyncio
 import contextlib
 import secrets
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from attrs import field, frozen
 
-from jackfield import RealtimePlaybackTracker, RealtimeSession, create_transport
+from jackfield import RealtimePlaybackTracker
 from jackfield.audio import StereoRecorder
 from jackfield_local.demo.caller import CallerMicrophone, spoken_line
+from jackfield_local.demo.carrier import Carrier, TransportCarrier
 from jackfield_local.demo.errors import DemoError
-from jackfield_local.demo.place import Place, local_place
+from jackfield_local.demo.place import Place, is_called, local_place
 from jackfield_local.demo.record import Record
 from jackfield_local.demo.report import Report, make_report
-from jackfield_local.demo.script import CALLER_VOICE, CONVERSATION, Line, make_agents
-from jackfield_local.demo.server_process import RunningServer, run_server
+from jackfield_local.demo.script import CALLER_VOICE, CONVERSATION, DESK_LINE, DESK_VOICE, PHONE_CALL, Line
+from jackfield_local.demo.server_process import RunningServer, WebhookAddress, run_server, webhook_address
 from jackfield_local.demo.speaker import Speaker
 from jackfield_local.demo.stage import FRAME_MS, FastStage, RealtimeStage
 from jackfield_local.demo.view import View
 
 __all__ = ["Performance", "perform"]
 
-_SESSION: Mapping[str, Any] = {
-    "audio": {
-        "input": {
-            "turn_detection": {"type": "server_vad", "silence_duration_ms": 500, "interrupt_response": True},
-        },
-    },
-}
 _PACE = 8.0
 """In realtime the server sends audio this much faster than it plays, as the real one does."""
 
@@ -60,7 +54,8 @@ class Performance:
     out: Path = Path("out")
     turn_seconds: float = 60.0
     """How long one turn may take, on the wall's clock."""
-    lines: Sequence[Line] = CONVERSATION
+    lines: Sequence[Line] = ()
+    """What the caller says, in place of the conversation that suits the transport."""
 
 
 async def perform(chosen: Performance, view: View) -> Report:
@@ -69,35 +64,36 @@ async def perform(chosen: Performance, view: View) -> Report:
     Raises `DemoError`, or another `JackfieldError`, where it breaks off.
     """
     _require_speech(local=_is_local(chosen))
-    speech = await asyncio.to_thread(_speak, chosen.lines, chosen.out / "caller")
+    lines = chosen.lines or (PHONE_CALL if is_called(chosen.transport) else CONVERSATION)
+    said = await asyncio.to_thread(_speak, [line.text for line in lines], CALLER_VOICE, chosen.out / "caller")
     path = chosen.out / f"demo-{chosen.transport}.wav"
-    async with _place(chosen) as (place, server):
+    async with _place(chosen) as far_end:
         title = f"A spoken conversation over the {chosen.transport} transport{', fast' if chosen.fast else ''}"
-        view.begin(title, f"with {place.name}")
+        view.begin(title, f"with {far_end.place.name}")
         with StereoRecorder(path) as recorder:
-            return await _converse(chosen, place, server, speech, recorder, view)
+            return await _converse(chosen, far_end, list(zip(lines, said, strict=True)), recorder, view)
+
+
+@frozen
+class _FarEnd:
+    """Where the conversation is held; what is known of it only where it is ours."""
+
+    place: Place
+    server: RunningServer | None = None
+    webhook: WebhookAddress | None = None
 
 
 async def _converse(
     chosen: Performance,
-    place: Place,
-    server: RunningServer | None,
-    speech: Sequence[bytes],
+    far_end: _FarEnd,
+    lines: Sequence[tuple[Line, bytes]],
     recorder: StereoRecorder,
     view: View,
 ) -> Report:
     began = time.monotonic()
-    transport = create_transport(chosen.transport, **{**place.options, **chosen.options})
-    if chosen.fast and transport.capabilities.playback != "client":
-        raise DemoError(f"the {chosen.transport} transport plays in realtime at the far end: leave out --fast")
+    place, server = far_end.place, far_end.server
     tracker = RealtimePlaybackTracker()
-    session = RealtimeSession(
-        make_agents(),
-        transport=transport,
-        config={"model_settings": _SESSION},
-        playback_tracker=tracker,
-        **place.connect,
-    )
+    carrier = await _carrier(chosen, far_end, tracker)
     speaker = Speaker(tracker, recorder.write_right)
     microphone = CallerMicrophone(recorder.write_left)
 
@@ -106,16 +102,16 @@ async def _converse(
             record.listened()
         view.refresh(record.entries)
 
-    stage = (FastStage if chosen.fast else RealtimeStage)(microphone, speaker, session.send_audio, tick)
-    record = Record(session, speaker, now=lambda: stage.now_ms, changed=stage.notify)
+    stage = (FastStage if chosen.fast else RealtimeStage)(microphone, speaker, carrier.send, tick)
+    record = Record(speaker, now=lambda: stage.now_ms, changed=stage.notify)
     report: Report | None = None
     try:
-        async with session:
-            lines = _Lines(stage, record, speaker, microphone, chosen)
-            await _beside(session, lines.say_all(list(zip(chosen.lines, speech, strict=True))))
+        async with carrier.meet(record) as session:
+            caller = _Caller(stage, record, speaker, microphone, chosen)
+            await _beside(carrier.over(), caller.say_all(lines))
             doors = await server.doors() if server is not None and place.door is not None else []
         report = make_report(
-            chosen.lines,
+            [line for line, _ in lines],
             record.entries,
             usage=session.usage,
             duration_ms=stage.now_ms,
@@ -128,7 +124,20 @@ async def _converse(
     return report
 
 
-class _Lines:
+async def _carrier(chosen: Performance, far_end: _FarEnd, tracker: RealtimePlaybackTracker) -> Carrier:
+    if far_end.webhook is None:
+        return TransportCarrier(chosen.transport, far_end.place, chosen.options, tracker, fast=chosen.fast)
+    try:
+        from jackfield_local.demo.phone_carrier import PhoneCarrier
+    except ImportError as error:
+        raise DemoError(
+            f"a phone call needs extras ({error}): pip install 'jackfield[sip]' 'jackfield-local[sip]'"
+        ) from error
+    (there,) = await asyncio.to_thread(_speak, [DESK_LINE], DESK_VOICE, chosen.out / "desk")
+    return PhoneCarrier(far_end.place, far_end.webhook, there)
+
+
+class _Caller:
     """The caller, going through his lines."""
 
     def __init__(
@@ -154,6 +163,9 @@ class _Lines:
                 await self._say(line, pcm)
         async with self._limited("the last answer"):
             await self._hear_out()
+            if lines[-1][0].put_through_to is not None:
+                await self._until(lambda: self._record.is_put_through, "the call to be transferred")
+                await self._hear_out()
             await self._stage.run(_TAIL_MS)
 
     async def _cue(self, line: Line) -> None:
@@ -200,36 +212,37 @@ class _Lines:
             ) from error
 
 
-async def _beside(session: RealtimeSession, work: Any) -> None:
-    """Do `work`, and end it where the connection ends under it. Reading the session's events keeps memory bounded."""
-    working = asyncio.ensure_future(work)
-
-    async def read() -> None:
-        async for _ in session:
-            pass
-        raise DemoError("the far end closed the connection in the middle of the conversation")
-
-    reading = asyncio.create_task(read())
+async def _beside(over: Coroutine[Any, Any, None], work: Coroutine[Any, Any, None]) -> None:
+    """Do `work`, and end it where the conversation is `over` before."""
+    working, ending = asyncio.ensure_future(work), asyncio.ensure_future(over)
     try:
-        await asyncio.wait({working, reading}, return_when=asyncio.FIRST_COMPLETED)
-        if reading.done() and not working.done():
-            await reading
+        await asyncio.wait({working, ending}, return_when=asyncio.FIRST_COMPLETED)
+        if not working.done():
+            await ending
+            raise DemoError("the far end closed the connection in the middle of the conversation")
         await working
     finally:
-        for task in (working, reading):
+        for task in (working, ending):
             task.cancel()
-        await asyncio.gather(working, reading, return_exceptions=True)
+        await asyncio.gather(working, ending, return_exceptions=True)
 
 
 @contextlib.asynccontextmanager
-async def _place(chosen: Performance) -> AsyncIterator[tuple[Place, RunningServer | None]]:
+async def _place(chosen: Performance) -> AsyncIterator[_FarEnd]:
+    called = is_called(chosen.transport)
+    if called and (chosen.fast or chosen.options or not _is_local(chosen)):
+        raise DemoError(
+            f"with the {chosen.transport} transport the local server is called, in realtime: "
+            "leave out --fast, --option, --url and --api-key"
+        )
     if not _is_local(chosen):
         connect = {"url": chosen.url, "api_key": chosen.api_key}
-        yield Place(name=chosen.url or "the transport's own address", connect=connect), None
+        yield _FarEnd(Place(name=chosen.url or "the transport's own address", connect=connect))
         return
     api_key = f"local-{secrets.token_hex(12)}"
-    async with run_server(api_key=api_key, pace=0.0 if chosen.fast else _PACE) as server:
-        yield local_place(chosen.transport, server, api_key), server
+    with webhook_address() if called else contextlib.nullcontext() as webhook:
+        async with run_server(api_key=api_key, pace=0.0 if chosen.fast else _PACE, webhook=webhook) as server:
+            yield _FarEnd(local_place(chosen.transport, server, api_key), server, webhook)
 
 
 def _is_local(chosen: Performance) -> bool:
@@ -246,14 +259,11 @@ def _require_speech(*, local: bool) -> None:
         )
 
 
-def _speak(lines: Sequence[Line], directory: Path) -> list[bytes]:
+def _speak(texts: Sequence[str], voice: str, directory: Path) -> list[bytes]:
     from jackfield_local.speech import speak_to_pcm
 
     def speak(text: str, voice: str) -> bytes:
         return speak_to_pcm(text, voice=voice)
 
     directory.mkdir(parents=True, exist_ok=True)
-    return [
-        spoken_line(line.text, CALLER_VOICE, speak, directory / f"line-{number}.wav")
-        for number, line in enumerate(lines, 1)
-    ]
+    return [spoken_line(text, voice, speak, directory / f"line-{number}.wav") for number, text in enumerate(texts, 1)]

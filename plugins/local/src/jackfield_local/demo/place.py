@@ -5,27 +5,36 @@ This small table is the only place in the demo that knows transports by name.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from attrs import field, frozen
 
 from jackfield_local.demo.server_process import Door, RunningServer
 
-__all__ = ["Place", "local_place"]
+__all__ = ["Place", "is_called", "local_place"]
 
 MODEL = "gpt-realtime"
 
 
 @frozen(kw_only=True)
 class Place:
-    """How a session gets to its far end: `options` make the transport, `connect` are the session's own arguments."""
+    """How a session gets to its far end: `options` make the transport, `connect` are the session's own arguments.
+
+    Where there is a `phone`, that is a SIP URI: the agent answers it, and `connect` is for who serves the calls.
+    """
 
     name: str
     options: Mapping[str, Any] = field(factory=dict)
     connect: Mapping[str, Any] = field(factory=dict, repr=False)
+    phone: str = ""
     door: Door | None = None
     """How the server must have seen it come in, where that is known."""
+
+
+def is_called(transport: str) -> bool:
+    """Tell whether with this transport the agent doesn't connect, but is called, by phone."""
+    return transport in _CALLED
 
 
 def local_place(transport: str, server: RunningServer, api_key: str) -> Place:
@@ -65,6 +74,16 @@ def _webrtc(server: RunningServer, api_key: str) -> Place:
     )
 
 
+def _sip(server: RunningServer, api_key: str) -> Place:
+    base_url = f"{server.azure_endpoint}/v1"
+    return Place(
+        name=server.sip_uri,
+        connect={"base_url": base_url, "api_key": api_key, "model": MODEL},
+        phone=server.sip_uri,
+        door=Door(server.sip_uri, "", ""),
+    )
+
+
 def _other(server: RunningServer, api_key: str) -> Place:
     url = f"{server.url}?model={MODEL}"
     return Place(name=url, connect={"url": url, "api_key": api_key})
@@ -74,4 +93,6 @@ _PLACES: Mapping[str, Callable[[RunningServer, str], Place]] = {
     "websocket": _websocket,
     "azure": _azure,
     "webrtc": _webrtc,
+    "sip": _sip,
 }
+_CALLED: Collection[str] = {"sip"}

@@ -12,11 +12,10 @@ from typing import Any, TypeAlias
 from attrs import define, field
 
 from jackfield import RealtimeSession
+from jackfield.audio import PCM16, AudioFormat
 from jackfield.session.events import (
     RealtimeAgentEndEvent,
     RealtimeAgentStartEvent,
-    RealtimeAudio,
-    RealtimeAudioEnd,
     RealtimeAudioInterrupted,
     RealtimeError,
     RealtimeHandoffEvent,
@@ -27,7 +26,19 @@ from jackfield.session.events import (
 from jackfield.transport.events import FunctionCall, InputAudioTranscriptionCompleted, SpeechStarted, SpeechStopped
 from jackfield_local.demo.speaker import Speaker, SpokenPart
 
-__all__ = ["AgentLine", "CallerLine", "Cut", "Entry", "HandedOver", "Problem", "Record", "ToolUse", "words_heard"]
+__all__ = [
+    "AgentLine",
+    "CallerLine",
+    "Cut",
+    "Entry",
+    "HandedOver",
+    "PickedUp",
+    "Problem",
+    "PutThrough",
+    "Record",
+    "ToolUse",
+    "words_heard",
+]
 
 
 @define(eq=False)
@@ -83,6 +94,13 @@ class ToolUse:
 
 
 @define(eq=False)
+class PickedUp:
+    """The agent has answered the phone."""
+
+    at_ms: float
+
+
+@define(eq=False)
 class HandedOver:
     """One agent gives the conversation to another."""
 
@@ -104,6 +122,18 @@ class Cut:
     heard_text: str
     confirmed_ms: int | None = None
     """Where the far end says that it cut its copy, where it says so."""
+    reckoned: bool = False
+    """Whether `audio_end_ms` is reckoned from what the far end tells, since the session hears nothing itself."""
+
+
+@define(eq=False)
+class PutThrough:
+    """The call was transferred. What is said there, by `line`, takes `said_ms`."""
+
+    at_ms: float
+    target: str
+    line: AgentLine
+    said_ms: float
 
 
 @define(eq=False)
@@ -114,20 +144,20 @@ class Problem:
     message: str
 
 
-Entry: TypeAlias = CallerLine | AgentLine | ToolUse | HandedOver | Cut | Problem
+Entry: TypeAlias = CallerLine | AgentLine | ToolUse | PickedUp | HandedOver | Cut | PutThrough | Problem
 
 
 @define(eq=False)
 class Record:
-    """Listens to `session`, gives its audio to `speaker`, and keeps what happened.
+    """Watches a session, gives what is heard of it to `speaker`, and keeps what happened.
 
     `now` returns the time in ms; `changed` is called after every change.
     """
 
-    session: RealtimeSession
     speaker: Speaker
     now: Callable[[], float]
     changed: Callable[[], None]
+    session: RealtimeSession = field(init=False)
     entries: list[Entry] = field(factory=list)
     speaking: bool = False
     """Whether the far end hears the caller speak."""
@@ -138,13 +168,15 @@ class Record:
     """Responses under way that answer the caller's last line."""
     _calling: set[str] = field(factory=set)
     """Responses that call functions: another one follows."""
+    _announced: set[str] = field(factory=set)
+    """Items of which nothing has been heard yet, but will be."""
     _awaited: bool = False
     _follows: bool = False
 
-    def __attrs_post_init__(self) -> None:
+    def watch(self, session: RealtimeSession) -> None:
+        """See `Ear.watch`."""
+        self.session = session
         for kind, listener in (
-            ("audio", self._on_audio),
-            ("audio_end", self._on_audio_end),
             ("audio_interrupted", self._on_interrupted),
             ("transcript_delta", self._on_words),
             ("input_audio_transcription_completed", self._on_understood),
@@ -157,20 +189,30 @@ class Record:
             ("handoff", self._on_handoff),
             ("error", self._on_error),
         ):
-            self.session.on(kind, self._told(listener))
-        self.session.transport.on("function_call", self._on_function_call)
-        self.session.transport.on("*", self._on_raw)
+            session.on(kind, self._told(listener))
+        session.transport.on("function_call", self._on_function_call)
+        session.transport.on("*", self._on_raw)
 
     @property
     def answered(self) -> bool:
-        """Whether the far end has said all that it has to say to the caller's last line."""
-        return not (self._awaited or self._answering or self._follows)
+        """Whether the far end has answered the caller's last line, and at least begins to be heard with all of that."""
+        return not (self._awaited or self._answering or self._follows or self._announced)
 
     @property
     def answer_played_ms(self) -> float:
         """How much of the answer to the caller's last line he has heard."""
         answers = (line for line in self._lines.values() if line.part and line.answers is self._caller)
         return sum(line.part.played_ms for line in answers if line.part is not None)
+
+    @property
+    def is_put_through(self) -> bool:
+        """Whether the call was transferred."""
+        return any(isinstance(entry, PutThrough) for entry in self.entries)
+
+    def pick_up(self) -> None:
+        """Note that the agent has answered the phone. Who answers speaks first."""
+        self.entries.append(PickedUp(self.now()))
+        self._awaited = True
 
     def caller_begins(self, *, cuts_in: bool = False) -> None:
         """Note that the caller begins to say a line."""
@@ -203,14 +245,31 @@ class Record:
 
     # What is heard
 
-    def _on_audio(self, event: RealtimeAudio) -> None:
-        part = self.speaker.write(event.audio.data, event.item_id, event.content_index, event.audio.format)
-        line = self._line(event.item_id)
+    def announce(self, item_id: str) -> None:
+        """See `Ear.announce`."""
+        self._announced.add(item_id)
+
+    def hear(self, pcm: bytes, item_id: str, content_index: int, audio_format: AudioFormat = PCM16) -> None:
+        """See `Ear.hear`."""
+        self._announced.discard(item_id)
+        part = self.speaker.write(pcm, item_id, content_index, audio_format)
+        line = self._line(item_id)
         if line.part is None:
             line.part = part
+        self.changed()
 
-    def _on_audio_end(self, event: RealtimeAudioEnd) -> None:
-        self.speaker.end(event.item_id, event.content_index)
+    def hear_end(self, item_id: str, content_index: int) -> None:
+        """See `Ear.hear_end`."""
+        self._announced.discard(item_id)
+        self.speaker.end(item_id, content_index)
+        self.changed()
+
+    def put_through(self, target: str, who: str, text: str, said_ms: float) -> None:
+        """See `Ear.put_through`."""
+        line = self._lines[who] = AgentLine(who, who, text=text, worded=True)
+        self._announced.add(who)
+        self.entries += [PutThrough(self.now(), target, line, said_ms), line]
+        self.changed()
 
     def _on_words(self, event: RealtimeTranscriptDelta) -> None:
         if event.role == "assistant":
@@ -225,13 +284,15 @@ class Record:
         return line
 
     def _on_interrupted(self, event: RealtimeAudioInterrupted) -> None:
+        self._announced.discard(event.item_id)
         part = self.speaker.cut(event.item_id, event.content_index)
         line = self._lines.get(event.item_id)
         if part is None or line is None:
             return
         line.worded = True
         # Where the far end plays, what came is what was heard.
-        whole = part.received_ms if self.session.transport.capabilities.playback == "client" else None
+        capabilities = self.session.transport.capabilities
+        whole = part.received_ms if capabilities.playback == "client" else None
         self.entries.append(
             Cut(
                 at_ms=self.now(),
@@ -240,6 +301,7 @@ class Record:
                 heard_ms=part.played_ms,
                 generated_ms=whole,
                 heard_text="" if whole is None else words_heard(line.text, part.played_ms, whole),
+                reckoned=not capabilities.audio_out,
             )
         )
 

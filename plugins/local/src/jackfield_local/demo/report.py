@@ -12,7 +12,17 @@ from attrs import frozen
 from rapidfuzz import fuzz
 
 from jackfield.transport.events import Usage
-from jackfield_local.demo.record import AgentLine, CallerLine, Cut, Entry, HandedOver, Problem, ToolUse
+from jackfield_local.demo.record import (
+    AgentLine,
+    CallerLine,
+    Cut,
+    Entry,
+    HandedOver,
+    PickedUp,
+    Problem,
+    PutThrough,
+    ToolUse,
+)
 from jackfield_local.demo.script import Line
 from jackfield_local.demo.server_process import Door
 
@@ -24,6 +34,8 @@ _UNDERSTOOD = 80.0
 _FRAME_MS = 20.0
 _UNDER_WAY_MS = 200.0
 """So much audio may be on its way from a far end that plays to the caller's ear."""
+_LOST_MS = 200.0
+"""So much of what is said at the other end of a call may not be heard, as it was picked up late."""
 
 
 @frozen
@@ -63,19 +75,20 @@ def make_report(
     doors: tuple[Door, Door] | None,
 ) -> Report:
     """Judge the conversation. `doors` are the one that was to be taken and the one that was, where the server tells."""
-    checks = [check for line, turn in zip(lines, _turns(entries), strict=False) for check in _judge(line, turn)]
+    checks = [_greeted(entries)] if any(isinstance(entry, PickedUp) for entry in entries) else []
+    checks += [check for line, turn in zip(lines, _turns(entries), strict=False) for check in _judge(line, turn)]
     said = len([entry for entry in entries if isinstance(entry, CallerLine)])
     if said < len(lines):
         checks.append(Check(False, f"the conversation came to its end: {said} of {len(lines)} lines were said"))
     if doors is not None:
         wanted, taken = doors
         query = f"?{taken.query}" if taken.query else ""
-        through = f"{taken.path}{query} with the {taken.credential} header"
+        through = f"{taken.path}{query}" + (f" with the {taken.credential} header" if taken.credential else "")
         checks.append(Check(wanted == taken, f"the server was entered by {through}"))
     problems = [entry.message for entry in entries if isinstance(entry, Problem)]
     checks.append(Check(not problems, f"errors: {'; '.join(problems) or 'none'}"))
     figures = _figures(entries, usage, duration_ms, seconds)
-    return Report([*figures, ("recording", f"{recording} (caller left, agent right)")], checks)
+    return Report([*figures, ("recording", f"{recording} (caller left, what he heard right)")], checks)
 
 
 def _figures(entries: Sequence[Entry], usage: Usage, duration_ms: float, seconds: float) -> list[tuple[str, str]]:
@@ -119,14 +132,32 @@ def _judge(line: Line, turn: Sequence[Entry]) -> list[Check]:
         passed = any(isinstance(entry, HandedOver) and entry.target == line.hands_over_to for entry in turn)
         speaker = answers[-1].agent if answers else "nobody"
         checks.append(Check(passed and speaker == line.hands_over_to, f"{line.hands_over_to} took over and spoke"))
+    if line.put_through_to is not None:
+        checks.append(_put_through(line.put_through_to, turn))
     if line.cuts_in_after_ms is not None:
         checks.append(_interrupted([entry for entry in turn if isinstance(entry, Cut)]))
     return checks
 
 
+def _greeted(entries: Sequence[Entry]) -> Check:
+    first = next((entry for entry in entries if isinstance(entry, AgentLine | CallerLine)), None)
+    passed = isinstance(first, AgentLine) and first.at_ms is not None
+    return Check(passed, "the agent answered the phone, and spoke first")
+
+
+def _put_through(who: str, turn: Sequence[Entry]) -> Check:
+    there = next((entry for entry in turn if isinstance(entry, PutThrough)), None)
+    if there is None:
+        return Check(False, f"the call was put through to the {who.lower()}")
+    heard = 0.0 if there.line.part is None else there.line.part.played_ms
+    text = f"the call was put through to {there.target}, and {heard:.0f} of {there.said_ms:.0f} ms were heard of it"
+    return Check(there.line.agent == who and abs(heard - there.said_ms) <= _LOST_MS, text)
+
+
 def _tool_called(line: Line, turn: Sequence[Entry], answers: Sequence[AgentLine]) -> Check:
     arguments = ", ".join(f"{name}={value}" for name, value in line.arguments.items())
-    text = f"{line.tool} was called with {arguments}, and its result was spoken"
+    with_these = f" with {arguments}" if arguments else ""
+    text = f"{line.tool} was called{with_these}, and its result was spoken"
     called = any(
         isinstance(entry, ToolUse)
         and entry.name == line.tool
@@ -146,5 +177,6 @@ def _interrupted(cuts: Sequence[Cut]) -> Check:
     told = cut.audio_end_ms if cut.confirmed_ms is None else cut.confirmed_ms
     # A far end that plays measures by itself, and hears of it a moment later.
     apart = 0.0 if cut.generated_ms is not None else _UNDER_WAY_MS
-    same = abs(cut.heard_ms - cut.audio_end_ms) < _FRAME_MS and abs(told - cut.audio_end_ms) <= apart
+    beside = apart if cut.reckoned else _FRAME_MS
+    same = abs(cut.heard_ms - cut.audio_end_ms) < beside and abs(told - cut.audio_end_ms) <= apart
     return Check(same and 0 < cut.heard_ms < (cut.generated_ms or math.inf), text)

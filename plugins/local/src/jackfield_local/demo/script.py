@@ -2,16 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from attrs import field, frozen
 
-from jackfield import RealtimeAgent, function_tool
+from jackfield import FunctionTool, RealtimeAgent, function_tool
 
-__all__ = ["AGENT_VOICE", "CALLER_VOICE", "CONVERSATION", "Line", "make_agents"]
+__all__ = [
+    "AGENT_VOICE",
+    "CALLER_VOICE",
+    "CONVERSATION",
+    "DESK",
+    "DESK_LINE",
+    "DESK_VOICE",
+    "PHONE_CALL",
+    "PHONE_SETTINGS",
+    "SETTINGS",
+    "Line",
+    "make_agents",
+]
 
 CALLER_VOICE = "verse"
 AGENT_VOICE = "marin"
+DESK_VOICE = "ash"
+
+PHONE_SETTINGS: Mapping[str, Any] = {
+    "audio": {"input": {"turn_detection": {"type": "server_vad", "interrupt_response": True}}},
+}
+"""The model settings of the session, as far as a phone call is accepted with them."""
+SETTINGS: Mapping[str, Any] = {
+    "audio": {
+        "input": {
+            "turn_detection": {"type": "server_vad", "silence_duration_ms": 500, "interrupt_response": True},
+        },
+    },
+}
+"""The model settings of the session."""
 
 
 @frozen(kw_only=True)
@@ -20,7 +47,7 @@ class Line:
 
     It is said once he has heard the agent out and a pause of `pause_ms` has passed, or, with `cuts_in_after_ms`, when
     he has heard that much of the answer. The rest is what is expected of the far end: a tool that is called with some
-    arguments, an agent that takes over, words of the answer.
+    arguments, an agent that takes over, words of the answer, somebody to whom the call is put through.
     """
 
     text: str = field(kw_only=False)
@@ -30,10 +57,10 @@ class Line:
     arguments: Mapping[str, str] = field(factory=dict)
     hands_over_to: str | None = None
     answer_has: str = ""
+    put_through_to: str | None = None
 
 
-CONVERSATION = (
-    Line("Hello.", pause_ms=500.0),
+_TALK = (
     Line(
         "What is the weather in Paris?",
         tool="get_weather",
@@ -49,8 +76,23 @@ CONVERSATION = (
     Line("Tell me about the history of the telephone."),
     Line("Stop, please.", cuts_in_after_ms=4500.0),
     Line("I have a question about my bill.", hands_over_to="Billing"),
-    Line("Thank you, goodbye."),
 )
+CONVERSATION = (Line("Hello.", pause_ms=500.0), *_TALK, Line("Thank you, goodbye."))
+
+DESK = "Front desk"
+DESK_LINE = "Good evening, this is Ada at the front desk, and I am a human being. What can I do for you?"
+"""What is said by the human being to whom a call is put through."""
+
+PHONE_CALL = (
+    *_TALK,
+    Line(
+        "Let me talk to a human.",
+        tool="transfer_to_human",
+        answer_has="put you through",
+        put_through_to=DESK,
+    ),
+)
+"""The conversation on the phone, where it is the agent who begins."""
 
 
 @function_tool
@@ -75,12 +117,13 @@ def opening_hours(place: str) -> str:
     return f"The {place} is open from nine to five, every day but Monday."
 
 
-def make_agents() -> RealtimeAgent:
-    """Return the agent that starts, who can hand over to another one."""
+def make_agents(billing_tools: Sequence[FunctionTool] = ()) -> RealtimeAgent:
+    """Return the agent that starts, who can hand over to another one, who has `billing_tools`."""
     billing = RealtimeAgent(
         name="Billing",
         instructions="You are the billing desk. Greet the caller and help with bills and refunds.",
         handoff_description="Answers questions about bills, invoices and refunds.",
+        tools=[*billing_tools],
     )
     return RealtimeAgent(
         name="Reception",

@@ -7,18 +7,21 @@ exchange lines of JSON.
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
 import json
+import secrets
+import socket
 import sys
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
-from attrs import frozen
+from attrs import field, frozen
 
 from jackfield_local.demo.errors import DemoError
 
-__all__ = ["Door", "RunningServer", "run_server"]
+__all__ = ["Door", "RunningServer", "WebhookAddress", "run_server", "webhook_address"]
 
 _START_SECONDS = 60.0
 _END_SECONDS = 3.0
@@ -35,11 +38,35 @@ class Door:
 
 
 @frozen
+class WebhookAddress:
+    """Where the server tells of phone calls: a socket that listens already, and the secret that signs what comes."""
+
+    listener: socket.socket
+    secret: str = field(repr=False)
+
+    @property
+    def url(self) -> str:
+        """Its address."""
+        return f"http://127.0.0.1:{self.listener.getsockname()[1]}/"
+
+
+@contextlib.contextmanager
+def webhook_address() -> Iterator[WebhookAddress]:
+    """Have an address for webhooks, on a free port."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        yield WebhookAddress(listener, f"whsec_{base64.b64encode(secrets.token_bytes(24)).decode()}")
+
+
+@frozen
 class RunningServer:
-    """A server that accepts connections with one key only: its addresses, and a way to ask who came in."""
+    """A server that accepts connections with one key only: its addresses, and a way to ask who came in.
+
+    `sip_uri` is empty where it takes no phone calls.
+    """
 
     url: str
     azure_endpoint: str
+    sip_uri: str
     _process: asyncio.subprocess.Process
 
     async def doors(self) -> list[Door]:
@@ -51,8 +78,16 @@ class RunningServer:
 
 
 @contextlib.asynccontextmanager
-async def run_server(*, api_key: str, pace: float) -> AsyncIterator[RunningServer]:
-    """Run a server that accepts `api_key` only; `pace` is as for `LocalServer`. Raises `DemoError` if it won't run."""
+async def run_server(
+    *, api_key: str, pace: float, webhook: WebhookAddress | None = None
+) -> AsyncIterator[RunningServer]:
+    """Run a server that accepts `api_key` only; `pace` is as for `LocalServer`. Raises `DemoError` if it won't run.
+
+    With a `webhook` it takes phone calls, and tells of them there.
+    """
+    options: dict[str, Any] = {"api_key": api_key, "pace": pace}
+    if webhook is not None:
+        options |= {"sip": True, "webhook_url": webhook.url, "webhook_secret": webhook.secret}
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
@@ -68,7 +103,7 @@ async def run_server(*, api_key: str, pace: float) -> AsyncIterator[RunningServe
     try:
         assert process.stdin is not None
         # Not among the arguments, which every user of the machine can read.
-        process.stdin.write(json.dumps({"api_key": api_key, "pace": pace}).encode() + b"\n")
+        process.stdin.write(json.dumps(options).encode() + b"\n")
         try:
             async with asyncio.timeout(_START_SECONDS):
                 told = await _line(process)
@@ -77,7 +112,7 @@ async def run_server(*, api_key: str, pace: float) -> AsyncIterator[RunningServe
             await listening
             reason = "\n".join(last_words) or "it said nothing"
             raise DemoError(f"the local server could not be started: {reason}") from error
-        yield RunningServer(told["url"], told["azure_endpoint"], process)
+        yield RunningServer(told["url"], told["azure_endpoint"], told["sip_uri"], process)
     finally:
         await _end(process)
         await listening
@@ -114,8 +149,9 @@ async def _serve() -> None:
     from jackfield_local.server import LocalServer
 
     options = json.loads(await asyncio.to_thread(sys.stdin.readline))
-    async with LocalServer(api_key=options["api_key"], pace=options["pace"]) as server:
-        _say({"url": server.url, "azure_endpoint": server.azure_endpoint})
+    async with LocalServer(**options) as server:
+        sip_uri = server.sip_uri if server.takes_phone_calls else ""
+        _say({"url": server.url, "azure_endpoint": server.azure_endpoint, "sip_uri": sip_uri})
         while await asyncio.to_thread(sys.stdin.readline):
             _say(
                 [

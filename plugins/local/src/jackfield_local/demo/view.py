@@ -13,7 +13,17 @@ from typing import Protocol, TextIO
 
 from attrs import field, frozen
 
-from jackfield_local.demo.record import AgentLine, CallerLine, Cut, Entry, HandedOver, Problem, ToolUse
+from jackfield_local.demo.record import (
+    AgentLine,
+    CallerLine,
+    Cut,
+    Entry,
+    HandedOver,
+    PickedUp,
+    Problem,
+    PutThrough,
+    ToolUse,
+)
 from jackfield_local.demo.report import Report
 
 __all__ = ["PlainView", "Row", "View", "clock", "row_of"]
@@ -69,8 +79,12 @@ def row_of(entry: Entry) -> Row:
             arguments = ", ".join(f"{name}={json.dumps(value)}" for name, value in entry.arguments.items())
             below = () if entry.output is None else (f"= {entry.output}",)
             return Row(entry.at_ms, "", f"> {entry.name}({arguments})", below)
+        case PickedUp():
+            return Row(entry.at_ms, "", "> the agent answers the phone", apart=True)
         case HandedOver():
             return Row(entry.at_ms, "", f"> {entry.source} hands over to {entry.target}")
+        case PutThrough():
+            return Row(entry.at_ms, "", f"> the call is put through to {entry.target}")
         case Cut():
             heard = f"heard {entry.heard_ms / 1000:.1f} s"
             if entry.generated_ms is None:
