@@ -189,7 +189,7 @@ async def phone_line(
         webhook = {"webhook_url": url, "webhook_secret": SECRET, **(server_options or {})}
         quiet: dict[str, Any] = {"responder": Desk(said), "recognizer": None, "synthesizer": None, "pace": 0}
         async with (
-            LocalServer(sip=True, api_key="sk-1", **quiet, **webhook) as server,
+            LocalServer(sip=True, api_key="sk-1", **{**quiet, **webhook}) as server,
             SipCallServer(
                 agent,
                 webhooks=Webhooks(SECRET),
