@@ -16,7 +16,6 @@ from jackfield.openai import OpenAIRealtimeProtocol, audio_frame, decode, encode
 from jackfield.transport import (
     ConfigurationError,
     TransportCapabilities,
-    UnsupportedByTransportError,
     events,
     items,
 )
@@ -407,8 +406,3 @@ class TestHistory:
             "input_audio",
             "input_text",
         ]
-
-    def test_not_where_the_transport_cannot(self) -> None:
-        dialect = OpenAIRealtimeProtocol(capabilities=TransportCapabilities(history=False), clock=lambda: 0.0)
-        with pytest.raises(UnsupportedByTransportError):
-            dialect.reset_history([], [user("item_a")])

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import pytest
 
 from jackfield.errors import ConnectRefusedError, ConnectTimeoutError, RemoteClosedError
-from jackfield.openai import WireConnection
 from jackfield.transport import ConnectOptions
+from jackfield.wire import WireConnection
 from jackfield_transports.sideband.wire import SidebandWire
 from support.clock import advance, settle, timeless
 

@@ -1,7 +1,7 @@
 """The OpenAI Realtime dialect: for transports, and for whoever wants to speak it without one.
 
-`OpenAIRealtimeProtocol` is the dialect and does no I/O. `Wire` is what a transport implements;
-`OpenAIRealtimeTransport(wire)` makes a whole transport of it. `session_payload` builds the `session` object for
+`OpenAIRealtimeProtocol` is the dialect and does no I/O. `OpenAIRealtimeTransport(wire)` makes a whole transport of it
+and a `jackfield.wire.Wire`. `session_payload` builds the `session` object for
 connect, update and call accept.
 """
 
@@ -15,30 +15,16 @@ from .remote_audio import RemoteAudio
 from .sequencer import ResponseSequencer, Watchdog
 from .session_payload import response_payload, session_payload
 from .transport import OpenAIRealtimeTransport
-from .wire import (
-    ConfiguredConnection,
-    DirectConnection,
-    MediaConnection,
-    RejoiningConnection,
-    Wire,
-    WireConnection,
-)
 
 __all__ = [
     "CLOSE_CODES",
     "ERROR_CODES",
-    "ConfiguredConnection",
-    "DirectConnection",
     "Interruption",
-    "MediaConnection",
     "OpenAIRealtimeProtocol",
     "OpenAIRealtimeTransport",
-    "RejoiningConnection",
     "RemoteAudio",
     "ResponseSequencer",
     "Watchdog",
-    "Wire",
-    "WireConnection",
     "audio_frame",
     "decode",
     "encode",

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import orjson
 import pybase64
 
-from jackfield.errors import ConfigurationError, ProtocolError
+from jackfield.errors import ProtocolError
+from jackfield.wire.json import decode_json, encode_json
 
 __all__ = ["audio_frame", "decode", "decode_audio", "encode"]
 
@@ -18,21 +18,15 @@ _APPEND_TAIL = b'"}'
 
 def decode(frame: str | bytes) -> dict[str, Any]:
     """Return the event in `frame`; raise `ProtocolError` where it holds none: no JSON object with a string `type`."""
-    try:
-        message = orjson.loads(frame)
-    except ValueError as error:
-        raise ProtocolError(f"the far end sent a frame that is no JSON ({error}); it was ignored") from None
-    if not isinstance(message, dict) or not isinstance(message.get("type"), str):
+    message = decode_json(frame)
+    if not isinstance(message.get("type"), str):
         raise ProtocolError("the far end sent JSON that is no event: an object with a string `type`; it was ignored")
     return message
 
 
 def encode(event: Mapping[str, Any]) -> bytes:
     """Return `event` as UTF-8 JSON; raise `ConfigurationError` where it can't be that."""
-    try:
-        return orjson.dumps(event)
-    except (TypeError, ValueError) as error:
-        raise ConfigurationError(f"the event {event.get('type')!r} can't be sent as JSON: {error}") from error
+    return encode_json(event)
 
 
 def audio_frame(chunk: bytes) -> bytes:

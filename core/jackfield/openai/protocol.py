@@ -1,8 +1,8 @@
 """The OpenAI Realtime dialect, sans-I/O: what one connection knows, and what follows from what it hears and is asked.
 
 `receive` takes a server event and returns common events; the methods named after the contract return client events to
-write. It opens no socket, starts no task and reads no clock but the one handed in. A transport feeds it and writes
-what it returns; `transport.OpenAIRealtimeTransport` is that transport for every wire.
+write. It opens no socket, starts no task and reads no clock but the one handed in. It is a `jackfield.wire.Dialect`,
+which `transport.OpenAIRealtimeTransport` joins with every wire.
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ from jackfield.errors import (
     ConfigurationError,
     ResponseLostError,
     TransportError,
-    UnsupportedByTransportError,
 )
 from jackfield.transport.capabilities import TransportCapabilities
 from jackfield.transport.events import (
@@ -34,6 +33,7 @@ from jackfield.transport.events import (
 from jackfield.transport.items import RealtimeItem, RealtimeToolCallItem, items_that_stay
 from jackfield.transport.options import BargeIn
 
+from .codec import audio_frame, decode, encode
 from .error_table import close_error
 from .inbound import HANDLERS
 from .remote_audio import RemoteAudio
@@ -80,6 +80,9 @@ class OpenAIRealtimeProtocol:
         self._formats = not negotiated_formats
         if audio_apart:
             self._state.remote = RemoteAudio(clock, self._state.ledger, self._state.spoken_parts)
+
+    decode = staticmethod(decode)
+    encode = staticmethod(encode)
 
     # What arrives
 
@@ -132,16 +135,18 @@ class OpenAIRealtimeProtocol:
 
     # Opening
 
-    def open(self, config: Mapping[str, Any] | None) -> list[ClientEvent]:
-        """Return what to write first, and await its acknowledgement."""
+    def open(self, config: Mapping[str, Any] | None, *, given: bool = False) -> list[ClientEvent]:
+        """Return what to write first, and await its acknowledgement.
+
+        What the far end was `given` when it was dialled is in the session that it tells of.
+        """
         if config is None:
+            return []
+        if given:
+            self._note_input_format(config)
             return []
         self._state.opening = self.session_update(config)[0]
         return [self._state.opening]
-
-    def configured(self, config: Mapping[str, Any]) -> None:
-        """Note that the far end was given `config` when it was dialled: the session that it tells of has it."""
-        self._note_input_format(config)
 
     @property
     def acknowledged(self) -> bool:
@@ -166,9 +171,18 @@ class OpenAIRealtimeProtocol:
         events = [self._create(message_to_wire(message))]
         return events + (self.request_response() if trigger_response else [])
 
-    def audio_committed(self) -> None:
-        """Note that what the user said was committed, and enters the conversation."""
+    def audio(self, chunk: bytes) -> tuple[bytes]:
+        """Return the frame of `input_audio_buffer.append` for a chunk of the user's audio."""
+        return (audio_frame(chunk),)
+
+    def commit_audio(self) -> list[ClientEvent]:
+        """Return the end of the user's turn (API event `input_audio_buffer.commit`): it enters the conversation."""
         self._state.sequencer.input_added()
+        return [{"type": "input_audio_buffer.commit"}]
+
+    def clear_audio(self) -> list[ClientEvent]:
+        """Return what drops audio that was not committed (API event `input_audio_buffer.clear`)."""
+        return [{"type": "input_audio_buffer.clear"}]
 
     def image(self, image: str, *, detail: str | None, trigger_response: bool) -> list[ClientEvent]:
         """Return the item of a message that is one image."""
@@ -249,8 +263,6 @@ class OpenAIRealtimeProtocol:
         A changed item is deleted and created anew. What the API can't create raises `ConfigurationError` before
         anything is sent.
         """
-        if not self._state.capabilities.history:
-            raise UnsupportedByTransportError("this transport can't edit the model's conversation")
         kept = items_that_stay(old, new)
         created = [item for item in new if item.item_id not in kept]
         wire_items = {item.item_id: item_to_wire(item) for item in created}

@@ -44,6 +44,11 @@ def check_transport_fits(transport: RealtimeTransportLayer, run: RunSettings, st
         raise ConfigurationError(
             f"hold_back_ms needs a transport whose audio the application plays: {transport.name} does so at the far end"
         )
+    if run.budget is not None and run.budget.farewell is not None and not capabilities.response_overrides:
+        raise ConfigurationError(
+            f"the {transport.name} transport can't ask for one answer with words of its own:"
+            " give the budget farewell=None"
+        )
     if state is not None and state.history and not capabilities.history:
         raise ConfigurationError(f"the {transport.name} transport can't be told an earlier conversation (state=)")
 

@@ -274,6 +274,7 @@ class ScriptedTransport:
     async def clear_audio(self) -> None:
         """Drop audio that was not committed."""
         far_end = self._delivery.live()
+        self._require(self._capabilities.clear_audio, "clear_audio")
         answer = self._record.take("clear_audio")
         far_end.uncommitted = 0
         await self._sent(*answer)
@@ -281,6 +282,7 @@ class ScriptedTransport:
     async def request_response(self, response: Mapping[str, Any] | None = None) -> None:
         """Ask for a response. What comes of it is the test's to say."""
         self._delivery.live()
+        self._require(response is None or self._capabilities.response_overrides, "response_overrides")
         if response is not None:
             encode(response_payload(response))
         await self._sent(*self._record.take("request_response", response=response))

@@ -49,6 +49,15 @@ class TransportCapabilities:
     hosted_mcp: bool = True
     """The far end runs MCP servers, and asks for approvals."""
 
+    clear_audio: bool = True
+    """`clear_audio` drops the user's audio that was sent and not committed (contract 1.1)."""
+
+    response_overrides: bool = True
+    """`request_response` takes settings for one response (contract 1.1)."""
+
+    cancel: bool = True
+    """`interrupt` stops the far end. Without it, what it goes on to generate is not told any more (contract 1.1)."""
+
     dtmf: bool = False
     """`dtmf_received` is emitted when the caller presses a key."""
 
@@ -65,6 +74,9 @@ class TransportCapabilities:
             "history",
             "session_update",
             "hosted_mcp",
+            "clear_audio",
+            "response_overrides",
+            "cancel",
             "dtmf",
         )
         return [flag for flag in flags if getattr(self, flag)] + words

@@ -25,7 +25,7 @@ from .capabilities import TransportCapabilities
 
 __all__ = ["CONTRACT_VERSION", "TransportFactory", "TransportHooks", "TransportSpec", "hookimpl", "hookspec"]
 
-CONTRACT_VERSION: Final = "1.0"
+CONTRACT_VERSION: Final = "1.1"
 """The version of `RealtimeTransportLayer` and of the hooks that this jackfield speaks, as MAJOR.MINOR.
 
 A new minor version only adds what older plugins can do without; a new major version may break them.

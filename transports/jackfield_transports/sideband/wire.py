@@ -9,7 +9,7 @@ from typing import Final, TypeAlias
 
 from attrs import evolve
 
-from jackfield.openai import CLOSE_CODES, Wire, WireConnection
+from jackfield.openai import CLOSE_CODES
 from jackfield.transport import (
     ConnectOptions,
     ConnectRefusedError,
@@ -17,6 +17,7 @@ from jackfield.transport import (
     RemoteClosedError,
     TransportError,
 )
+from jackfield.wire import Wire, WireConnection
 
 from .errors import CallGoneError
 
@@ -35,7 +36,7 @@ _STEADY_SECONDS: Final = 5.0
 
 
 class SidebandWire:
-    """`jackfield.openai.Wire` to one call. `socket` is dialled with the id that `begin` returns as `call_id`.
+    """`jackfield.wire.Wire` to one call. `socket` is dialled with the id that `begin` returns as `call_id`.
 
     A call can be joined once its media flows, and until then the far end knows nothing of it (404): so dialling goes on
     for `attach_seconds`, or until `connect()`'s time is up. A socket that is lost while the call goes on is dialled

@@ -31,7 +31,7 @@ _FINISH_SECONDS: Final = 0.25
 
 
 class CallConnection:
-    """`jackfield.openai.MediaConnection` over one peer connection, from the first step of making it on."""
+    """`jackfield.wire.MediaConnection` over one peer connection, from the first step of making it on."""
 
     def __init__(
         self,

@@ -14,8 +14,8 @@ from urllib.parse import urlsplit
 from aiortc import RTCIceServer, RTCPeerConnection
 from attrs import frozen
 
-from jackfield.openai import WireConnection
 from jackfield.transport import ConnectOptions, ConnectRefusedError, ConnectTimeoutError
+from jackfield.wire import WireConnection
 from jackfield_transports.endpoint import Address
 
 from .audio_input import AudioInput
@@ -63,7 +63,7 @@ class CallSettings:
 
 
 class WebRTCWire:
-    """`jackfield.openai.Wire` over WebRTC. `remote_track` is asked for the track that what is heard goes to."""
+    """`jackfield.wire.Wire` over WebRTC. `remote_track` is asked for the track that what is heard goes to."""
 
     def __init__(self, settings: CallSettings, remote_track: Callable[[], RemoteTrack]) -> None:
         self._settings = settings

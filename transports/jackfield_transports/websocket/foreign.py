@@ -11,8 +11,8 @@ import inspect
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, TypeAlias
 
-from jackfield.openai import WireConnection
 from jackfield.transport import ConfigurationError, JackfieldError, RemoteClosedError, redact
+from jackfield.wire import WireConnection
 from jackfield_transports.endpoint import Address, unreachable
 
 from .wire import SocketOptions

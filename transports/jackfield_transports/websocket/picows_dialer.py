@@ -26,8 +26,8 @@ from picows import (
 )
 from picows.url import WSParsedURL
 
-from jackfield.openai import WireConnection
 from jackfield.transport import ConfigurationError, JackfieldError, RemoteClosedError
+from jackfield.wire import WireConnection
 from jackfield_transports.endpoint import Address, refused, unreachable, user_agent
 
 from .failures import broken, closed, lost, silent

@@ -14,8 +14,8 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketExce
 from websockets.frames import Frame, Opcode
 from websockets.protocol import Event, State
 
-from jackfield.openai import WireConnection
 from jackfield.transport import RemoteClosedError
+from jackfield.wire import WireConnection
 from jackfield_transports.endpoint import Address, refused, unreachable, user_agent
 
 from .failures import broken, closed, lost, silent

@@ -14,8 +14,8 @@ from typing import Literal, Protocol, TypeAlias
 
 from attrs import frozen
 
-from jackfield.openai import WireConnection
 from jackfield.transport import ConfigurationError, ConnectOptions, redact
+from jackfield.wire import WireConnection
 from jackfield_transports.endpoint import Address, unreachable
 
 from .failures import too_slow
@@ -65,7 +65,7 @@ class Dialer(Protocol):
 
 
 class WebSocketWire:
-    """`jackfield.openai.Wire` over a WebSocket."""
+    """`jackfield.wire.Wire` over a WebSocket."""
 
     def __init__(self, addressing: Addressing, dialer: Dialer, options: SocketOptions) -> None:
         self._addressing = addressing

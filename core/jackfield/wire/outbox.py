@@ -11,7 +11,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
 
-from .wire import DirectConnection, WireConnection
+from .wires import DirectConnection, WireConnection
 
 __all__ = ["Outbox"]
 
@@ -38,7 +38,7 @@ class Outbox:
     async def write(self, frames: Sequence[bytes], *, alone: bool = False) -> None:
         """Write `frames`, in order and together; return when the wire has accepted them all.
 
-        They are written also where the sender gives up meanwhile: the protocol has counted on them. A frame that
+        They are written also where the sender gives up meanwhile: the dialect has counted on them. A frame that
         stands `alone` (audio) needs no task of its own while nobody else writes, and goes with its sender.
         """
         if self._closed is not None:

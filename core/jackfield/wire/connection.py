@@ -1,4 +1,4 @@
-"""One connection of a transport: a generation that owns its protocol, its outbox, its tasks and its timer.
+"""One connection of a transport: a generation that owns its dialect, its outbox, its tasks and its timer.
 
 Nothing of it outlives it: `shutdown` ends the tasks, fails who waits, and closes the wire, in bounded time.
 """
@@ -8,10 +8,13 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+from attrs import frozen
+
 from jackfield.errors import (
+    ConfigurationError,
     JackfieldError,
     NotConnectedError,
     ProtocolError,
@@ -23,40 +26,47 @@ from jackfield.task_scope import TaskScope
 from jackfield.transport.emitter import Emitter
 from jackfield.transport.events import Error, TransportEvent
 
-from .codec import decode, encode
+from .dialect import Dialect, MediaDialect, RejoiningDialect
 from .outbox import Outbox
-from .protocol import OpenAIRealtimeProtocol
-from .wire import DirectConnection, MediaConnection, RejoiningConnection, WireConnection
+from .wires import DirectConnection, MediaConnection, RejoiningConnection, WireConnection
 
-__all__ = ["Connection"]
+__all__ = ["Connection", "Media", "close_wire"]
 
-logger = logging.getLogger("jackfield.openai")
+logger = logging.getLogger("jackfield.wire")
 
 CLOSE_SECONDS = 2.0
 """How long closing the wire may take before it is left to itself. Wires have bounds of their own, which are shorter."""
 
 _ENVELOPE = 512
-"""Bytes of an event besides what the application put into it."""
+"""Bytes of a message besides what the application put into it."""
 _FRAMES_IN_A_ROW = 32
 """How many frames are taken before others on the loop have their turn."""
 _ROW_SECONDS = 0.005
 """How far apart frames are that don't come in a row. Asking the loop itself when it turns would cost more."""
 
 
+@frozen
+class Media:
+    """A path that carries audio beside the messages, and the dialect that says whose it is."""
+
+    path: MediaConnection
+    dialect: MediaDialect
+
+
 class Connection:
-    """What joins a wire, the protocol and the listeners while they are connected."""
+    """What joins a wire, the dialect and the listeners while they are connected."""
 
     def __init__(
         self,
         wire: WireConnection,
-        protocol: OpenAIRealtimeProtocol,
+        dialect: Dialect,
         emitter: Emitter,
         on_end: Callable[[RemoteClosedError], None],
         on_gap: Callable[[RemoteClosedError | None], None],
         *,
         awaits_ready: bool,
     ) -> None:
-        self.protocol = protocol
+        self.dialect = dialect
         self.ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         """Resolved when the far end acknowledged the session; failed when it won't, or went away before."""
         self.ended_by: RemoteClosedError | None = None
@@ -65,8 +75,19 @@ class Connection:
         """Whether the transport was told that the wire dials again, to a session that goes on meanwhile."""
         self._loop = asyncio.get_running_loop()
         self._wire = wire
-        self.media = wire if isinstance(wire, MediaConnection) else None
+        self.media: Media | None = None
         """The path that audio takes, where that is one of its own."""
+        if isinstance(wire, MediaConnection):
+            if not isinstance(dialect, MediaDialect):
+                raise _unable(dialect, "carries audio beside its frames", "MediaDialect")
+            self.media = Media(wire, dialect)
+        self._rejoins: tuple[RejoiningConnection, RejoiningDialect] | None = None
+        if isinstance(wire, RejoiningConnection):
+            if not isinstance(dialect, RejoiningDialect):
+                raise _unable(dialect, "dials again under a session", "RejoiningDialect")
+            self._rejoins = (wire, dialect)
+        # Looked up once: these are called for every frame.
+        self._encode, self._decode = dialect.encode, dialect.decode
         self._emitter = emitter
         self._on_end = on_end
         self._on_gap = on_gap
@@ -83,34 +104,38 @@ class Connection:
     def start(self) -> None:
         """Begin to read, and to listen."""
         if self.media is not None:
-            self.media.hear(self._hear)
-        if isinstance(self._wire, RejoiningConnection):
-            self._wire.watch(self._gap)
+            self.media.path.hear(self._hear)
+        if self._rejoins is not None:
+            self._rejoins[0].watch(self._gap)
         self._scope.spawn(self._read(), name="jackfield reader")
 
-    def check(self, event: Mapping[str, Any]) -> None:
+    def check(self, bulk: Mapping[str, Any]) -> None:
         """Raise `ConfigurationError` for what can't be encoded, `TransportError` for what the path can't carry.
 
-        `event` may be the bulk of an event that is made later: room is left for the rest.
+        `bulk` is most of a message that is made later: room is left for the rest.
         """
-        frame = encode(event)
+        frame = self._encode(bulk)
         if self.media is not None:
-            self.media.check(len(frame) + _ENVELOPE)
+            self.media.path.check(len(frame) + _ENVELOPE)
 
-    async def send(self, events: Iterable[Mapping[str, Any]]) -> None:
-        """Write client events, together and in order."""
-        events = list(events)
-        if not events:
+    async def send(self, messages: Sequence[Mapping[str, Any]], first: Sequence[bytes] = ()) -> None:
+        """Write messages, together and in order; `first` are frames that go before them."""
+        if not messages and not first:
             return
-        frames = [encode(event) for event in events]
+        frames = [*first, *map(self._encode, messages)]
         if self.media is not None:
             for frame in frames:
-                self.media.check(len(frame))
+                self.media.path.check(len(frame))
         self._arm()
-        await self.send_frames(*frames)
+        await self._write(frames)
 
-    async def send_frames(self, *frames: bytes, alone: bool = False) -> None:
-        """Write frames that are encoded already, together and in order; see `Outbox.write`."""
+    async def send_audio(self, chunk: bytes) -> None:
+        """Write audio that travels with the messages."""
+        frames = self.dialect.audio(chunk)
+        if frames:
+            await self._write(frames, alone=True)
+
+    async def _write(self, frames: Sequence[bytes], *, alone: bool = False) -> None:
         self._tell_out(frames)
         await self._outbox.write(frames, alone=alone)
 
@@ -131,7 +156,7 @@ class Connection:
         elif not self.ready.cancelled():
             self.ready.exception()  # whoever awaited it has it; nobody else is to be warned of it
         await self._scope.aclose(CLOSE_SECONDS)
-        await _bounded(self._wire.close())
+        await close_wire(self._wire)
 
     async def _read(self) -> None:
         if isinstance(self._wire, DirectConnection):
@@ -169,26 +194,27 @@ class Connection:
         """The hot path: one frame in, its raw view, its events, the reactions, in this order.
 
         What is written in reaction goes out before anybody is told, so that no listener delays a truncation; that it
-        was written is told last. The frame is decoded once. The protocol keeps nothing of the message, so the first
+        was written is told last. The frame is decoded once. The dialect keeps nothing of the message, so the first
         listener of `*` may have it for its own; the others get a decode of theirs.
         """
         try:
-            message = decode(frame)
+            message = self._decode(frame)
         except ProtocolError as error:
             self._emitter.emit(Error(error))
             return
         events: Iterable[TransportEvent]
         try:
-            events = self.protocol.receive(message)
+            events = self.dialect.receive(message)
         except Exception as error:
             # Such as a playback tracker of the application's that fails: it costs this frame, and not the connection.
-            logger.exception("an event could not be taken")
-            fault = ProtocolError(f"{message['type']!r} could not be taken ({type(error).__name__}); it was ignored")
+            logger.exception("a message could not be taken")
+            kind = message.get("type") or ", ".join(message) or "nothing"
+            fault = ProtocolError(f"{kind!r} could not be taken ({type(error).__name__}); it was ignored")
             events = (Error(fault),)
         reactions = self._write_reactions()
         emitter = self._emitter
         if emitter.listens("*"):
-            emitter.emit_raw("*", lambda: decode(frame), message)
+            emitter.emit_raw("*", lambda: self._decode(frame), message)
         for event in events:
             if self._ended:
                 return  # a listener closed the transport: the rest of this frame is nobody's
@@ -200,16 +226,16 @@ class Connection:
 
     def _hear(self, pcm: bytes, silent: bool) -> None:
         """Take audio that came beside the events."""
-        if not self._ended:
-            self.tell(self.protocol.heard(pcm, silent=silent))
+        if self.media is not None and not self._ended:
+            self.tell(self.media.dialect.heard(pcm, silent=silent))
             self._arm()
 
     def _gap(self, lost: RemoteClosedError | None) -> None:
         """The wire dials again, or has got through: what was told in between nobody heard."""
-        if self._ended:
+        if self._ended or self._rejoins is None:
             return
         if lost is None:
-            self.protocol.rejoined(self._wire.secrets)
+            self._rejoins[1].rejoined(self._wire.secrets)
             reactions = self._write_reactions()
             self._on_gap(None)
             self._tell_out(reactions)
@@ -219,35 +245,35 @@ class Connection:
             self._on_gap(lost)
 
     def _settle_ready(self) -> None:
-        refusal = self.protocol.refusal
+        refusal = self.dialect.refusal
         if refusal is not None:
             self.ready.set_exception(refusal)
             if not self._awaits_ready:  # connect() has returned and can't raise it
                 self._emitter.emit(Error(refusal))
-        elif self.protocol.acknowledged:
+        elif self.dialect.acknowledged:
             self.ready.set_result(None)
 
     def _end(self, closed: RemoteClosedError) -> None:
         closed.reason = redact(closed.reason, *self._wire.secrets)
         self.ended_by = closed
         if not self.ready.done():
-            self.ready.set_exception(self.protocol.closed(closed.code, closed.reason) or closed)
+            self.ready.set_exception(self.dialect.closed(closed.code, closed.reason) or closed)
         if not self._ended:
             self._on_end(closed)
 
     def _write_reactions(self) -> Sequence[bytes]:
-        """Write what the protocol has to say to what it was told, or to the time that passed; return that."""
-        reactions = self.protocol.data_to_send()
+        """Write what the dialect has to say to what it was told, or to the time that passed; return that."""
+        reactions = self.dialect.data_to_send()
         if not reactions or self._ended:
             return ()
-        frames = [encode(event) for event in reactions]
+        frames = [self._encode(message) for message in reactions]
         self._outbox.post(frames)
         return frames
 
     def _tell_out(self, frames: Sequence[bytes]) -> None:
         if frames and self._emitter.listens("*out"):
             for frame in frames:
-                self._emitter.emit_raw("*out", lambda frame=frame: decode(frame))  # type: ignore[misc]
+                self._emitter.emit_raw("*out", lambda frame=frame: self._decode(frame))  # type: ignore[misc]
 
     def _report(self, error: Exception) -> None:
         """A posted frame failed. The reader learns of a lost connection by itself."""
@@ -256,8 +282,8 @@ class Connection:
             self._emitter.emit(Error(told))
 
     def _arm(self) -> None:
-        """Keep one timer at the protocol's deadline."""
-        deadline = self.protocol.deadline
+        """Keep one timer at the dialect's deadline."""
+        deadline = self.dialect.deadline
         if deadline == self._armed:
             return
         self._armed = deadline
@@ -269,17 +295,22 @@ class Connection:
 
     def _expire(self) -> None:
         self._timer, self._armed = None, None
-        told = self.protocol.expire()
+        told = self.dialect.expire()
         reactions = self._write_reactions()
         self.tell(told)
         self._tell_out(reactions)
         self._arm()
 
 
-async def _bounded(awaitable: Awaitable[Any]) -> None:
+def _unable(dialect: Dialect, what: str, kind: str) -> ConfigurationError:
+    return ConfigurationError(f"the wire {what}, and {type(dialect).__name__} is no {kind}: it can't speak over it")
+
+
+async def close_wire(wire: WireConnection) -> None:
+    """Close `wire` in bounded time, whatever becomes of it."""
     try:
         async with asyncio.timeout(CLOSE_SECONDS):
-            await awaitable
+            await wire.close()
     except TimeoutError:
         logger.debug("closing took longer than %s s and was left to itself", CLOSE_SECONDS)
     except Exception as error:  # noqa: BLE001 - the connection is over; how its wire ends changes nothing

@@ -1,4 +1,4 @@
-"""The seam below the dialect: what a wire does. Two small protocols are the whole of it."""
+"""The seam below the dialect: what a wire does. `Wire` and `WireConnection` are the whole of it."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ __all__ = [
 
 
 class WireConnection(Protocol):
-    """One open connection that carries JSON texts both ways."""
+    """One open connection that carries the frames of a dialect both ways."""
 
     @property
     def secrets(self) -> Sequence[str]:
         """The credentials that were used: they are cut out of whatever the far end says."""
 
     async def send(self, frame: bytes) -> None:
-        """Send one event as UTF-8 JSON; return when it was accepted, so that a slow wire slows its sender.
+        """Send one message, UTF-8 JSON as a rule; return when it was accepted, so that a slow wire slows its sender.
 
         Raises `RemoteClosedError` where the connection is gone.
         """
