@@ -24,9 +24,9 @@ from jackfield.errors import (
     ProtocolError,
 )
 from jackfield.openai import OpenAIRealtimeTransport
+from jackfield.testing.conformance import no_leaks
 from jackfield.transport import ConnectOptions, resolve_api_key
 from support.clock import advance, settle, timeless
-from support.leaks import no_leaks
 from support.memory_wire import FarEnd, MemoryWire, call_turn, memory_transport, read_until, text_turn
 
 UPDATED = {"type": "session.updated", "session": {}}

@@ -13,12 +13,11 @@ import pytest
 from aiortc import MediaStreamTrack
 
 from jackfield.errors import AlreadyConnectedError, ConnectRefusedError, RemoteClosedError
+from jackfield.testing.conformance import PATIENCE, no_leaks
+from jackfield.testing.conformance.sound import SOUND
+from jackfield_local.conformance.peers import RtcConnection, RtcFarEnd
 from jackfield_transports.webrtc.transport import WebRTCTransport
-from support.far_connection import PATIENCE
-from support.leaks import no_leaks
 from support.leap import leap, leaping
-from support.rtc_far_end import RtcConnection, RtcFarEnd
-from support.sound import SOUND
 
 
 class Microphone(MediaStreamTrack):

@@ -33,9 +33,9 @@ from jackfield.errors import (
     TransportError,
 )
 from jackfield.openai import OpenAIRealtimeTransport
+from jackfield.testing.conformance import no_leaks
 from jackfield.transport import ConnectOptions
 from support.clock import advance, settle, timeless
-from support.leaks import no_leaks
 from support.memory_wire import (
     MemoryWire,
     call_turn,

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from jackfield import RealtimeAgent, RealtimeRunner, RealtimeSession, function_tool
-from support.responder import ANSWER, quiet_server
+from jackfield_local.conformance.responder import ANSWER, quiet_server
 
 
 @pytest.fixture(autouse=True)

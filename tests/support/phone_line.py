@@ -13,12 +13,12 @@ import numpy as np
 import uvicorn
 
 from jackfield import RealtimeSession
+from jackfield.testing.conformance import PATIENCE
 from jackfield_local import Call, LocalServer, Reply, ResponseContext, Say
 from jackfield_local.sip.caller import FRAME_BYTES, Phone
 from jackfield_local.sip.caller import PhoneCall as CallersCall
 from jackfield_transports.sip import PhoneCall, SipCallServer, Webhooks
 
-from .far_connection import PATIENCE
 from .phone_provider import SECRET
 
 __all__ = ["Line", "Speaker", "Told", "phone_line"]

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 
 from attrs import define, field
 
-from .far_end import tcp_server
+from jackfield_local.conformance.sockets import tcp_server
 
 __all__ = ["Tunnels", "connect_proxy"]
 

@@ -17,10 +17,10 @@ from starlette.routing import Mount
 
 from jackfield import RealtimeAgent, RealtimeSession, function_tool
 from jackfield.errors import ConfigurationError, ConnectRefusedError
+from jackfield.testing.conformance import no_leaks, settled
 from jackfield_transports.relay import BrowserCall, BrowserOffer, Leash
 from support.call_provider import ANSWER, BASE, CALL_ID, KEY, OFFER, CallProvider
 from support.clock import advance, settle, timeless
-from support.leaks import no_leaks, settled
 from support.memory_wire import call_turn, output, response_done, speaking, spoken_turn
 
 SDP = {"content-type": "application/sdp"}

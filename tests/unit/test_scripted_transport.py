@@ -46,6 +46,7 @@ from jackfield.testing import (
     UserSays,
     Write,
 )
+from jackfield.testing.conformance import no_leaks
 from jackfield.transport import RealtimeTransportLayer
 from jackfield.transport import events as ev
 from jackfield.transport.items import (
@@ -59,7 +60,6 @@ from jackfield.transport.items import (
     SystemMessageItem,
     UserMessageItem,
 )
-from support.leaks import no_leaks
 from support.memory_wire import MemoryWire, call_turn, memory_transport, spoken_turn, text_turn
 
 DOCS = Path(__file__).parents[2] / "docs"

@@ -20,7 +20,7 @@ from jackfield.errors import (
     TransportError,
 )
 from jackfield.openai import OpenAIRealtimeTransport
-from support.leaks import no_leaks
+from jackfield.testing.conformance import no_leaks
 from support.memory_wire import (
     MemoryWire,
     call_turn,

@@ -15,8 +15,8 @@ import httpx
 import pytest
 
 from jackfield.errors import ConfigurationError, TransportUnavailableError
+from jackfield.testing.conformance import settled
 from jackfield_transports.sip import SipCallServer, command
-from support.leaks import settled
 from support.phone_provider import SECRET
 
 SHOP = """

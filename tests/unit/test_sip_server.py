@@ -16,6 +16,7 @@ from starlette.routing import Mount, Route
 
 from jackfield import RealtimeAgent, RealtimeSession, ToolContext, function_tool
 from jackfield.errors import ConfigurationError, ConnectRefusedError
+from jackfield.testing.conformance import no_leaks
 from jackfield_transports.sip import (
     Hangup,
     IncomingCall,
@@ -28,7 +29,6 @@ from jackfield_transports.sip import (
 )
 from support.call_provider import BASE, CALL_ID, KEY
 from support.clock import advance, settle, timeless
-from support.leaks import no_leaks
 from support.memory_wire import call_turn, output, spoken_turn
 from support.phone_provider import EPOCH, SECRET, PhoneProvider, webhook
 

@@ -13,11 +13,11 @@ import pytest
 
 from jackfield import RealtimeAgent, RealtimeSession, create_transport, function_tool
 from jackfield.errors import ConfigurationError, ConnectRefusedError, NotConnectedError, UnsupportedByTransportError
+from jackfield.testing.conformance import no_leaks
 from jackfield.transport import TransportCapabilities
 from jackfield_transports.sip import CallGoneError, CallsClient, Hangup, Refer, SipTransport
 from support.call_provider import BASE, CALL_ID, KEY
 from support.clock import advance, settle, timeless
-from support.leaks import no_leaks
 from support.memory_wire import call_turn, output, response_done, speaking, spoken_turn
 from support.phone_provider import PhoneProvider
 

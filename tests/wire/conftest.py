@@ -6,8 +6,9 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from support.leaks import no_leaks
-from support.subjects import SOCKETS, Subject
+from jackfield.testing.conformance import no_leaks
+from jackfield_local.conformance.subjects import DialectSubject
+from support.subjects import SOCKETS
 
 
 @pytest.fixture(params=["websockets", "picows"])
@@ -18,9 +19,9 @@ def wire(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture(params=SOCKETS, ids=lambda subject: subject.id)
-def subject(request: pytest.FixtureRequest) -> Subject:
+def subject(request: pytest.FixtureRequest) -> DialectSubject:
     """Each transport whose events are the frames of a WebSocket."""
-    chosen: Subject = request.param
+    chosen: DialectSubject = request.param
     return chosen
 
 

@@ -16,9 +16,9 @@ from jackfield.transport import (
     ConnectRefusedError,
     create_transport,
 )
+from jackfield_local.conformance.responder import quiet_server
+from jackfield_local.conformance.sockets import SocketFarEnd
 from jackfield_transports.azure.address import AzureAddressing
-from support.far_end import FarEnd
-from support.responder import quiet_server
 
 pytestmark = pytest.mark.usefixtures("nothing_is_left")
 
@@ -26,7 +26,7 @@ KEY = "azure-canary-55d0"
 TOKEN = "eyJ-canary-token"
 
 
-async def dialled(far_end: FarEnd, *, connect: dict[str, Any] | None = None, **options: Any) -> Any:
+async def dialled(far_end: SocketFarEnd, *, connect: dict[str, Any] | None = None, **options: Any) -> Any:
     """Connect and close; return the request that the far end saw."""
     given = {"endpoint": far_end.endpoint, "deployment": "my-deployment", **options}
     transport = create_transport("azure", **given)
@@ -63,7 +63,7 @@ class TestAddress:
         assert opened == [f"wss://{host}/openai/v1/realtime?model=d"]
 
     async def test_a_deployment_or_a_model(self) -> None:
-        async with FarEnd() as far_end:
+        async with SocketFarEnd() as far_end:
             key = {"api_key": KEY}
             request = await dialled(far_end, connect=key)
             assert request.path == "/openai/v1/realtime?model=my-deployment"
@@ -71,7 +71,7 @@ class TestAddress:
             assert request.path == "/openai/v1/realtime?model=a%2Fb+c"
 
     async def test_the_environment(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        async with FarEnd() as far_end:
+        async with SocketFarEnd() as far_end:
             monkeypatch.setenv("AZURE_OPENAI_ENDPOINT", far_end.endpoint)
             monkeypatch.setenv("AZURE_OPENAI_API_KEY", KEY)
             monkeypatch.setenv("OPENAI_API_KEY", "sk-of-another-house")
@@ -80,12 +80,12 @@ class TestAddress:
             assert "Authorization" not in request.headers
 
     async def test_a_call(self) -> None:
-        async with FarEnd() as far_end:
+        async with SocketFarEnd() as far_end:
             request = await dialled(far_end, connect={"api_key": KEY, "call_id": "rtc_1"})
             assert request.path == "/openai/v1/realtime?call_id=rtc_1"
 
     async def test_a_url_as_given(self) -> None:
-        async with FarEnd() as far_end:
+        async with SocketFarEnd() as far_end:
             url = f"ws://127.0.0.1:{far_end.port}/openai/v1/realtime?model=other&x=1"
             request = await dialled(far_end, endpoint="https://elsewhere.invalid", connect={"api_key": KEY, "url": url})
             assert request.path == "/openai/v1/realtime?model=other&x=1"
@@ -153,14 +153,14 @@ class AsyncCredential(Credential):
 
 class TestCredentials:
     async def test_a_key(self) -> None:
-        async with FarEnd() as far_end:
+        async with SocketFarEnd() as far_end:
             request = await dialled(far_end, connect={"api_key": KEY})
             assert request.headers["api-key"] == KEY
             assert "Authorization" not in request.headers
 
     async def test_a_key_function_is_asked_at_every_dial(self) -> None:
         keys = iter(["one", "two"])
-        async with FarEnd() as far_end:
+        async with SocketFarEnd() as far_end:
             transport = create_transport("azure", endpoint=far_end.endpoint, deployment="d")
             for _ in range(2):
                 await transport.connect(api_key=lambda: next(keys))
@@ -168,7 +168,7 @@ class TestCredentials:
             assert [request.headers["api-key"] for request in far_end.requests] == ["one", "two"]
 
     async def test_a_token(self) -> None:
-        async with FarEnd() as far_end:
+        async with SocketFarEnd() as far_end:
             request = await dialled(far_end, token=TOKEN)
             assert request.headers["Authorization"] == f"Bearer {TOKEN}"
             assert "api-key" not in request.headers
@@ -186,7 +186,7 @@ class TestCredentials:
             threads.append(threading.current_thread())
             return next(tokens)
 
-        async with FarEnd() as far_end:
+        async with SocketFarEnd() as far_end:
             for function in (blocking, later):
                 transport = create_transport("azure", endpoint=far_end.endpoint, deployment="d", token=function)
                 for _ in range(2):
@@ -200,7 +200,7 @@ class TestCredentials:
     @pytest.mark.parametrize("kind", [Credential, AsyncCredential])
     async def test_credentials_are_asked_at_every_dial(self, kind: type[Credential]) -> None:
         credential = kind()
-        async with FarEnd() as far_end:
+        async with SocketFarEnd() as far_end:
             transport = create_transport("azure", endpoint=far_end.endpoint, deployment="d", credential=credential)
             for _ in range(2):
                 await transport.connect()
@@ -213,7 +213,7 @@ class TestCredentials:
 
     async def test_a_scope_of_ones_own(self) -> None:
         credential = Credential()
-        async with FarEnd() as far_end:
+        async with SocketFarEnd() as far_end:
             await dialled(far_end, credential=credential, scope="https://ai.azure.com/.default")
         assert credential.asked[0][0] == ("https://ai.azure.com/.default",)
 
@@ -224,13 +224,13 @@ class TestCredentials:
             def get_token(self, *_: str, **__: Any) -> Any:
                 return core.AccessToken(TOKEN, 4_000_000_000)
 
-        async with FarEnd() as far_end:
+        async with SocketFarEnd() as far_end:
             request = await dialled(far_end, credential=Static())
             assert request.headers["Authorization"] == f"Bearer {TOKEN}"
 
     async def test_headers_are_used_as_given(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("AZURE_OPENAI_API_KEY", KEY)
-        async with FarEnd() as far_end:
+        async with SocketFarEnd() as far_end:
             request = await dialled(far_end, connect={"headers": {"Authorization": f"Bearer {TOKEN}"}})
             assert request.headers["Authorization"] == f"Bearer {TOKEN}"
             assert "api-key" not in request.headers
@@ -244,19 +244,19 @@ class TestCredentials:
         ],
     )
     async def test_two_kinds_are_refused(self, options: dict[str, Any], connect: dict[str, Any]) -> None:
-        async with FarEnd() as far_end:
+        async with SocketFarEnd() as far_end:
             with pytest.raises(ConfigurationError, match="both"):
                 await dialled(far_end, connect=connect, **options)
             assert far_end.requests == []
 
     async def test_none_at_all(self) -> None:
-        async with FarEnd() as far_end:
+        async with SocketFarEnd() as far_end:
             with pytest.raises(AuthenticationError, match="AZURE_OPENAI_API_KEY"):
                 await dialled(far_end)
 
     @pytest.mark.parametrize("answer", [None, 5, b"bytes"])
     async def test_a_function_that_returns_no_token(self, answer: Any) -> None:
-        async with FarEnd() as far_end:
+        async with SocketFarEnd() as far_end:
             with pytest.raises(ConfigurationError, match="str"):
                 await dialled(far_end, token=lambda: answer)
 
@@ -265,7 +265,7 @@ class TestCredentials:
             def get_token(self, *_: str) -> str:
                 return TOKEN
 
-        async with FarEnd() as far_end:
+        async with SocketFarEnd() as far_end:
             with pytest.raises(ConfigurationError, match="has no token") as caught:
                 await dialled(far_end, credential=Odd())
             assert TOKEN not in str(caught.value)
@@ -277,7 +277,7 @@ class TestCredentials:
         class Broken:
             get_token = broken
 
-        async with FarEnd() as far_end:
+        async with SocketFarEnd() as far_end:
             for options in ({"token": broken}, {"credential": Broken()}):
                 with pytest.raises(AuthenticationError, match="raised RuntimeError") as caught:
                     await dialled(far_end, **options)
@@ -286,7 +286,7 @@ class TestCredentials:
     async def test_they_show_nowhere(self) -> None:
         addressing = AzureAddressing(endpoint="r", deployment="d", token=TOKEN, credential=Credential())
         assert TOKEN not in repr(addressing)
-        async with FarEnd(status=401, body=f"bad token {TOKEN} or key {KEY}") as far_end:
+        async with SocketFarEnd(status=401, body=f"bad token {TOKEN} or key {KEY}") as far_end:
             for options, connect in (({"token": TOKEN}, {}), ({}, {"api_key": KEY})):
                 with pytest.raises(AuthenticationError) as caught:
                     await dialled(far_end, connect=connect, **options)

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from jackfield.openai import OpenAIRealtimeTransport
+from jackfield.testing.conformance import PATIENCE
 from jackfield.transport import (
     ConnectAbortedError,
     ConnectOptions,
@@ -19,7 +20,6 @@ from jackfield.transport import (
     TransportCapabilities,
     TransportError,
 )
-from support.far_end import PATIENCE
 
 pytestmark = pytest.mark.usefixtures("nothing_is_left")
 

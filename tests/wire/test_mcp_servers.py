@@ -18,9 +18,9 @@ import pytest
 from jackfield import RealtimeAgent, RunContextWrapper, ToolContext
 from jackfield.errors import ToolError, ToolTimeoutError
 from jackfield.mcp import MCPServer, MCPServerSse, MCPServerStdio, MCPServerStreamableHttp, mcp_function_tools
+from jackfield.testing.conformance import no_leaks, settled
 from jackfield_local import Call, LocalServer, Reply, ResponseContext, Say
-from support.far_end import tcp_server
-from support.leaks import no_leaks, settled
+from jackfield_local.conformance.sockets import tcp_server
 from support.programs import run_example
 
 PATIENCE = 60.0

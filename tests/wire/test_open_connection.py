@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from jackfield.testing.conformance import PATIENCE
 from jackfield.transport import (
     AuthenticationError,
     ConfigurationError,
@@ -21,9 +22,8 @@ from jackfield.transport import (
     RemoteClosedError,
     create_transport,
 )
-from support.far_end import PATIENCE
+from jackfield_local.conformance.responder import ANSWER, quiet_server
 from support.programs import run_program
-from support.responder import ANSWER, quiet_server
 
 pytestmark = pytest.mark.usefixtures("nothing_is_left")
 

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from jackfield import RealtimeAgent, ToolContext, function_tool
+from jackfield.testing.conformance import PATIENCE
 from jackfield_local.sip.caller import CallFailedError, Phone
 from jackfield_transports.sip import Hangup, IncomingCall, PhoneCall, Refer
-from support.far_connection import PATIENCE
 from support.phone_line import Line, Speaker, phone_line
 from support.phone_provider import webhook
 

@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 
+from jackfield.testing.conformance import PATIENCE, Script, no_leaks, polite, settled
+from jackfield.testing.conformance.stepping import at_turn, stepwise
 from jackfield.transport import (
     AuthenticationError,
     ConnectRefusedError,
@@ -21,13 +23,11 @@ from jackfield.transport import (
     RemoteClosedError,
 )
 from jackfield.transport.events import ConnectionChange
+from jackfield_local.conformance.caller import Caller
+from jackfield_local.conformance.dialect import DialectConnection
+from jackfield_local.conformance.responder import ANSWER, quiet_server
+from jackfield_local.conformance.sockets import SocketConnection, SocketFarEnd
 from jackfield_transports.sip import SipTransport
-from support.caller import Caller
-from support.far_connection import FarConnection, Script, polite
-from support.far_end import PATIENCE, FarEnd, SocketConnection
-from support.leaks import no_leaks, settled
-from support.responder import ANSWER, quiet_server
-from support.turns import at_turn, stepwise
 
 pytestmark = pytest.mark.usefixtures("nothing_is_left")
 
@@ -39,7 +39,7 @@ LOAD = "x" * 1024 * 1024
 class Joined:
     """A call that was joined: its far end, its transport, and what was told of it since."""
 
-    def __init__(self, far_end: FarEnd, transport: SipTransport) -> None:
+    def __init__(self, far_end: SocketFarEnd, transport: SipTransport) -> None:
         self.far_end = far_end
         self.transport = transport
         self.errors: list[Exception] = []
@@ -85,7 +85,7 @@ def numbers(far: SocketConnection) -> list[int]:
 async def joined(
     script: Script = polite, *, api_key: Any = KEYS[0], rejoin_seconds: float = PATIENCE, **options: Any
 ) -> AsyncIterator[Joined]:
-    async with FarEnd(script, plays=True) as far_end:
+    async with SocketFarEnd(script, plays=True) as far_end:
         transport = SipTransport(rejoin_seconds=rejoin_seconds, **options)
         await transport.connect(api_key=api_key, url=far_end.url, call_id="rtc_1")
         try:
@@ -145,13 +145,13 @@ class TestTheNextSocket:
             assert not any(key in shown for key in KEYS)
 
     async def test_is_told_the_configuration_that_the_last_one_took_with_it(self, wire: str) -> None:
-        async def script(connection: FarConnection) -> None:
+        async def script(connection: DialectConnection) -> None:
             if len(far_end.connections) == 1:
                 await connection.take_config()
                 connection.reset()
             await polite(connection)
 
-        async with FarEnd(script, plays=True) as far_end:
+        async with SocketFarEnd(script, plays=True) as far_end:
             transport = SipTransport(wire=wire)
             config = {"instructions": "Be brief."}
             await transport.connect(api_key="k", url=far_end.url, call_id="rtc_1", initial_session_config=config)

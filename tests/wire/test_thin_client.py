@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 
 from jackfield import create_transport
-from support.far_end import AUDIO, PATIENCE, FarEnd
-from support.responder import ANSWER, quiet_server
+from jackfield.testing.conformance import AUDIO, PATIENCE
+from jackfield_local.conformance.responder import ANSWER, quiet_server
+from jackfield_local.conformance.sockets import SocketFarEnd
 
 pytestmark = pytest.mark.usefixtures("nothing_is_left")
 
@@ -30,7 +31,7 @@ WEATHER = {
 async def test_the_program_of_the_design(monkeypatch: pytest.MonkeyPatch) -> None:
     played = bytearray()
     pcm16 = bytes(range(256)) * 10
-    async with FarEnd() as far_end:
+    async with SocketFarEnd() as far_end:
         monkeypatch.setenv("OPENAI_BASE_URL", f"http://127.0.0.1:{far_end.port}/v1")
 
         client = create_transport("websocket")
@@ -108,7 +109,7 @@ UPPER_HALF = ("agent", "handoffs", "run_context", "runner", "session", "tool_sch
 
 
 async def test_it_imports_nothing_of_the_upper_half(monkeypatch: pytest.MonkeyPatch) -> None:
-    async with FarEnd() as far_end:
+    async with SocketFarEnd() as far_end:
         monkeypatch.setenv("OPENAI_BASE_URL", f"http://127.0.0.1:{far_end.port}/v1")
         run = await asyncio.to_thread(
             subprocess.run,

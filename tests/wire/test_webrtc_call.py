@@ -18,15 +18,13 @@ from aiortc.contrib.media import MediaPlayer, MediaRecorder
 
 from jackfield import RealtimeAgent, RealtimeSession, function_tool
 from jackfield.audio import dtmf_tones, read_wav, write_wav
+from jackfield.testing.conformance import CANARY, PATIENCE, settled
 from jackfield.transport import ConfigurationError, NotConnectedError, RemoteClosedError
 from jackfield_local import LocalServer
+from jackfield_local.conformance.responder import quiet_server
 from jackfield_local.network import Impairment, impair
 from jackfield_transports.webrtc.path_watch import Patience
 from jackfield_transports.webrtc.transport import WebRTCTransport
-from support.far_end import PATIENCE
-from support.leaks import settled
-from support.responder import quiet_server
-from support.subjects import KEY
 
 pytestmark = pytest.mark.usefixtures("nothing_is_left")
 
@@ -54,7 +52,7 @@ async def call(
 ) -> AsyncIterator[WebRTCTransport]:
     transport = WebRTCTransport(proxy=None, **options)
     url = f"{server.http_url}/realtime/calls"
-    await transport.connect(api_key=KEY, url=url, initial_session_config=config)
+    await transport.connect(api_key=CANARY, url=url, initial_session_config=config)
     try:
         yield transport
     finally:
@@ -128,7 +126,7 @@ class TestTurns:
         agent = RealtimeAgent("Reception", instructions="Help.", tools=[get_weather])
         async with quiet_server() as server:
             url = f"{server.http_url}/realtime/calls"
-            session = RealtimeSession(agent, transport="webrtc", api_key=KEY, url=url)
+            session = RealtimeSession(agent, transport="webrtc", api_key=CANARY, url=url)
             spoken, kinds = b"", []
             async with session, asyncio.timeout(PATIENCE):
                 await session.send_message("What is the weather in Paris?")
@@ -178,7 +176,7 @@ class TestMicrophone:
             transport = WebRTCTransport(proxy=None)
             await transport.mute(True)
             for _ in range(2):
-                await transport.connect(api_key=KEY, url=f"{server.http_url}/realtime/calls")
+                await transport.connect(api_key=CANARY, url=f"{server.http_url}/realtime/calls")
                 assert transport.muted is True
                 await transport.close()
 
@@ -253,7 +251,7 @@ class TestRemoteTrack:
         async with quiet_server() as server:
             transport = WebRTCTransport(proxy=None)
             before = transport.remote_track
-            await transport.connect(api_key=KEY, url=f"{server.http_url}/realtime/calls")
+            await transport.connect(api_key=CANARY, url=f"{server.http_url}/realtime/calls")
             assert transport.remote_track is before and before.readyState == "live"
             await transport.close()
             assert before.readyState == "ended"

@@ -12,6 +12,7 @@ import pytest
 from aiortc import RTCIceServer
 
 from jackfield.errors import ConfigurationError
+from jackfield.testing.conformance import no_leaks
 from jackfield.transport import (
     AuthenticationError,
     ConnectRefusedError,
@@ -19,11 +20,10 @@ from jackfield.transport import (
     TransportError,
     create_transport,
 )
+from jackfield_local.conformance.dialect import DialectConnection
+from jackfield_local.conformance.peers import RtcFarEnd
+from jackfield_local.conformance.udp_path import is_dtls, is_stun
 from jackfield_transports.webrtc.wire import StepLimits
-from support.far_connection import FarConnection
-from support.leaks import no_leaks
-from support.rtc_far_end import RtcFarEnd
-from support.udp_path import is_dtls, is_stun
 
 pytestmark = pytest.mark.usefixtures("nothing_is_left")
 
@@ -180,7 +180,7 @@ class TestChannel:
             await takes_too_long(far_end, "opening the data channel (SCTP)", "didn't take up", limits=limits)
 
     async def test_the_acknowledgement_never_comes(self) -> None:
-        async def silent(connection: FarConnection) -> None:
+        async def silent(connection: DialectConnection) -> None:
             await connection.receive()
 
         async with RtcFarEnd(silent) as far_end:

@@ -10,10 +10,10 @@ import re
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
+from jackfield.testing.conformance import no_leaks
+from jackfield.testing.conformance.stepping import at_turn, stepwise
 from jackfield.transport import RealtimeTransportLayer, TransportError, create_transport
-from support.leaks import no_leaks
-from support.rtc_far_end import RtcFarEnd
-from support.turns import at_turn, stepwise
+from jackfield_local.conformance.peers import RtcFarEnd
 
 CYCLES = 200
 STEPS = 100

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from jackfield.testing.conformance import PATIENCE, settled
 from jackfield_local.network import Impairment, impair
 from jackfield_transports.webrtc.media import (
     FRAME_BYTES,
@@ -21,8 +22,6 @@ from jackfield_transports.webrtc.media import (
     max_message_size,
     use_stock,
 )
-from support.far_end import PATIENCE
-from support.leaks import settled
 
 pytestmark = pytest.mark.usefixtures("nothing_is_left")
 

@@ -12,9 +12,9 @@ import pytest
 from aioice import stun
 from aiortc import RTCIceServer, RTCPeerConnection
 
+from jackfield.testing.conformance import no_leaks
 from jackfield.transport import RealtimeTransportLayer, create_transport
-from support.leaks import no_leaks
-from support.rtc_far_end import CallRequest, RtcFarEnd
+from jackfield_local.conformance.peers import CallRequest, RtcFarEnd
 
 pytestmark = pytest.mark.usefixtures("nothing_is_left")
 

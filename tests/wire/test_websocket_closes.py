@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from jackfield.transport import AuthenticationError, ConnectRefusedError, RemoteClosedError, TransportError
-from support.checks import fails, remote_end
-from support.far_end import SocketConnection
-from support.subjects import Subject
+from jackfield_local.conformance.checks.common import fails, remote_end
+from jackfield_local.conformance.sockets import SocketConnection
+from jackfield_local.conformance.subjects import DialectSubject
 
 pytestmark = pytest.mark.usefixtures("nothing_is_left")
 
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.usefixtures("nothing_is_left")
 @pytest.mark.parametrize(
     ("code", "classification"), [(1011, "reconnect"), (1013, "reconnect"), (4000, "fatal"), (4123, "reconnect")]
 )
-async def test_a_close_that_is_an_error(subject: Subject, code: int, classification: str) -> None:
+async def test_a_close_that_is_an_error(subject: DialectSubject, code: int, classification: str) -> None:
     event, errors = await remote_end(subject, lambda far: far.close(code, "went wrong"))
     assert (event.code, event.reason) == (code, "went wrong")
     assert event.error is errors[0] and len(errors) == 1
@@ -24,7 +24,7 @@ async def test_a_close_that_is_an_error(subject: Subject, code: int, classificat
     assert event.error.classification == classification
 
 
-async def test_an_end_of_file_is_an_error(subject: Subject) -> None:
+async def test_an_end_of_file_is_an_error(subject: DialectSubject) -> None:
     event, _ = await remote_end(subject, lambda far: far.half_close())
     assert event.code == 1006 and isinstance(event.error, RemoteClosedError)
 
@@ -40,7 +40,7 @@ async def test_an_end_of_file_is_an_error(subject: Subject) -> None:
     ],
 )
 async def test_a_close_in_the_place_of_a_session(
-    subject: Subject, code: int, reason: str, kind: type[TransportError], classification: str
+    subject: DialectSubject, code: int, reason: str, kind: type[TransportError], classification: str
 ) -> None:
     async def script(connection: SocketConnection) -> None:
         await connection.close(code, reason)
@@ -50,7 +50,7 @@ async def test_a_close_in_the_place_of_a_session(
         assert error.classification == classification
 
 
-async def test_an_end_of_file_in_the_place_of_an_acknowledgement(subject: Subject) -> None:
+async def test_an_end_of_file_in_the_place_of_an_acknowledgement(subject: DialectSubject) -> None:
     async def script(connection: SocketConnection) -> None:
         await connection.take_config()
         connection.half_close()

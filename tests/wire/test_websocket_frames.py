@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
+from jackfield.testing.conformance import PATIENCE
 from jackfield.transport import ProtocolError, RealtimeTransportLayer
-from support.far_connection import PATIENCE
-from support.far_end import SocketConnection
-from support.subjects import Subject
+from jackfield_local.conformance.sockets import SocketConnection
+from jackfield_local.conformance.subjects import DialectSubject
 
 pytestmark = pytest.mark.usefixtures("nothing_is_left")
 
@@ -25,8 +25,8 @@ async def heard(transport: RealtimeTransportLayer, far: SocketConnection) -> Non
         await marked.wait()
 
 
-async def test_text_that_is_no_utf8_is_junk(subject: Subject) -> None:
-    async with subject.far_end() as far_end, subject.pair(far_end) as (transport, far):
+async def test_text_that_is_no_utf8_is_junk(subject: DialectSubject) -> None:
+    async with subject.far_end() as far_end, subject.link(far_end) as (transport, far):
         errors: list[Exception] = []
         transport.on("error", lambda event: errors.append(event.error))
         await far.socket.send(b'{"type": "x.\xff\xfe"}', text=True)
@@ -34,8 +34,8 @@ async def test_text_that_is_no_utf8_is_junk(subject: Subject) -> None:
         assert [type(error) for error in errors] == [ProtocolError]
 
 
-async def test_messages_in_fragments(subject: Subject) -> None:
-    async with subject.far_end() as far_end, subject.pair(far_end) as (transport, far):
+async def test_messages_in_fragments(subject: DialectSubject) -> None:
+    async with subject.far_end() as far_end, subject.link(far_end) as (transport, far):
         raw: list[dict[str, Any]] = []
         transport.on("*", raw.append)
         text = json.dumps({"type": "x.pieces", "text": "ü" * 1000}, ensure_ascii=False)
@@ -47,8 +47,8 @@ async def test_messages_in_fragments(subject: Subject) -> None:
         assert raw[0]["text"] == "ü" * 1000
 
 
-async def test_many_messages_of_every_kind_stay_in_order(subject: Subject) -> None:
-    async with subject.far_end() as far_end, subject.pair(far_end) as (transport, far):
+async def test_many_messages_of_every_kind_stay_in_order(subject: DialectSubject) -> None:
+    async with subject.far_end() as far_end, subject.link(far_end) as (transport, far):
         raw: list[int] = []
         transport.on("*", lambda event: raw.append(event.get("n")))
         for number in range(600):

@@ -7,9 +7,9 @@ import asyncio
 import pytest
 
 from jackfield.transport import ConnectRefusedError, ConnectTimeoutError
-from support.checks import connects, fails
-from support.far_end import tcp_server
-from support.subjects import Port, Subject
+from jackfield_local.conformance.checks.common import connects, fails
+from jackfield_local.conformance.sockets import tcp_server
+from jackfield_local.conformance.subjects import DialectSubject, Port
 
 pytestmark = pytest.mark.usefixtures("nothing_is_left")
 
@@ -19,7 +19,7 @@ async def say_nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter
         pass
 
 
-async def test_its_own_limit_for_opening(subject: Subject) -> None:
+async def test_its_own_limit_for_opening(subject: DialectSubject) -> None:
     async with tcp_server(say_nothing) as port:
         transport = subject.make(Port(port), open_timeout=0.05)
         with pytest.raises(ConnectTimeoutError, match=r"open_timeout=0\.05"):
@@ -27,7 +27,7 @@ async def test_its_own_limit_for_opening(subject: Subject) -> None:
         await connects(subject, transport)
 
 
-async def test_the_time_limit_is_told(subject: Subject) -> None:
+async def test_the_time_limit_is_told(subject: DialectSubject) -> None:
     async with tcp_server(say_nothing) as port:
         error = await fails(subject, Port(port), ConnectTimeoutError, "0.05 s", timeout=0.05)
         assert isinstance(error, ConnectTimeoutError) and error.stage == "opening the connection"
@@ -44,7 +44,7 @@ async def test_the_time_limit_is_told(subject: Subject) -> None:
     ],
     ids=["half a line", "200", "no upgrade", "wrong accept"],
 )
-async def test_an_answer_that_is_no_upgrade(subject: Subject, answer: bytes) -> None:
+async def test_an_answer_that_is_no_upgrade(subject: DialectSubject, answer: bytes) -> None:
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
         writer.write(answer)

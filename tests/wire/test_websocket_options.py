@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from jackfield.testing.conformance import PATIENCE, settled
 from jackfield.transport import (
     AuthenticationError,
     ConfigurationError,
@@ -17,8 +18,8 @@ from jackfield.transport import (
     RemoteClosedError,
     create_transport,
 )
-from support.far_end import PATIENCE, FarConnection, FarEnd
-from support.leaks import settled
+from jackfield_local.conformance.dialect import DialectConnection
+from jackfield_local.conformance.sockets import SocketFarEnd
 
 pytestmark = pytest.mark.usefixtures("nothing_is_left")
 
@@ -39,7 +40,7 @@ async def ended(transport: RealtimeTransportLayer, *, of: type[Exception] = Remo
 
 class TestAddress:
     async def test_the_url_is_used_as_given(self, wire: str) -> None:
-        async with FarEnd() as far_end:
+        async with SocketFarEnd() as far_end:
             transport = create_transport("websocket", wire=wire)
             await transport.connect(url=f"{far_end.url}/other?a=1&model=x%20y", api_key=KEY, model="ignored")
             far = await far_end.connection()
@@ -51,7 +52,7 @@ class TestAddress:
     async def test_the_base_url_of_the_environment(
         self, wire: str, monkeypatch: pytest.MonkeyPatch, slash: str, scheme: str
     ) -> None:
-        async with FarEnd() as far_end:
+        async with SocketFarEnd() as far_end:
             monkeypatch.setenv("OPENAI_BASE_URL", f"{scheme}://127.0.0.1:{far_end.port}/v1{slash}")
             monkeypatch.setenv("OPENAI_API_KEY", KEY)
             transport = create_transport("websocket", wire=wire)
@@ -62,7 +63,7 @@ class TestAddress:
             await transport.close()
 
     async def test_a_call_that_exists(self, wire: str, monkeypatch: pytest.MonkeyPatch) -> None:
-        async with FarEnd() as far_end:
+        async with SocketFarEnd() as far_end:
             monkeypatch.setenv("OPENAI_BASE_URL", f"http://127.0.0.1:{far_end.port}/v1")
             transport = create_transport("websocket", wire=wire)
             await transport.connect(api_key=KEY, call_id="rtc_u7_1")
@@ -71,7 +72,7 @@ class TestAddress:
 
     async def test_a_call_that_does_not_exist(self, wire: str, monkeypatch: pytest.MonkeyPatch) -> None:
         body = '{"error": {"code": "call_id_not_found", "message": "No session found for the provided call_id"}}'
-        async with FarEnd(status=404, body=body) as far_end:
+        async with SocketFarEnd(status=404, body=body) as far_end:
             monkeypatch.setenv("OPENAI_BASE_URL", f"http://127.0.0.1:{far_end.port}/v1")
             transport = create_transport("websocket", wire=wire)
             with pytest.raises(ConnectRefusedError, match=r"call_id_not_found.*call_id") as caught:
@@ -105,7 +106,7 @@ class TestAddress:
         assert transport.status == "disconnected"
 
     async def test_names_itself(self, wire: str) -> None:
-        async with FarEnd() as far_end:
+        async with SocketFarEnd() as far_end:
             transport = create_transport("websocket", wire=wire)
             await transport.connect(url=far_end.url, api_key=KEY)
             far = await far_end.connection()
@@ -118,7 +119,7 @@ class TestAddress:
 class TestCredentials:
     async def test_the_key_of_the_environment(self, wire: str, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("OPENAI_API_KEY", KEY)
-        async with FarEnd() as far_end:
+        async with SocketFarEnd() as far_end:
             transport = create_transport("websocket", wire=wire)
             await transport.connect(url=far_end.url)
             await transport.close()
@@ -136,7 +137,7 @@ class TestCredentials:
             await asyncio.sleep(0)
             return next(keys)
 
-        async with FarEnd() as far_end:
+        async with SocketFarEnd() as far_end:
             transport = create_transport("websocket", wire=wire)
             for key in (lambda: next(keys), key_later, lambda: key_later()):
                 await transport.connect(url=far_end.url, api_key=key)
@@ -146,7 +147,7 @@ class TestCredentials:
 
     async def test_headers_replace_the_authorization(self, wire: str, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("OPENAI_API_KEY", KEY)
-        async with FarEnd() as far_end:
+        async with SocketFarEnd() as far_end:
             transport = create_transport("websocket", wire=wire)
             await transport.connect(url=far_end.url, headers={"api-key": "secret", "X-Mine": "a, b"}, api_key=KEY)
             await transport.close()
@@ -158,7 +159,7 @@ class TestCredentials:
             assert "Authorization" not in second.headers and "api-key" not in second.headers
 
     async def test_what_the_far_end_repeats_of_them_is_cut_out(self, wire: str) -> None:
-        async with FarEnd(status=401, body='{"error": "bad key: not-shaped-like-a-key"}') as far_end:
+        async with SocketFarEnd(status=401, body='{"error": "bad key: not-shaped-like-a-key"}') as far_end:
             transport = create_transport("websocket", wire=wire)
             with pytest.raises(AuthenticationError) as caught:
                 await transport.connect(url=far_end.url, headers={"api-key": "not-shaped-like-a-key"})
@@ -166,7 +167,7 @@ class TestCredentials:
             assert "bad key: ***" in str(caught.value)
 
     async def test_a_key_in_the_url_is_not_shown(self, wire: str) -> None:
-        async with FarEnd(status=403, body="go away, not-shaped-like-a-key") as far_end:
+        async with SocketFarEnd(status=403, body="go away, not-shaped-like-a-key") as far_end:
             transport = create_transport("websocket", wire=wire)
             with pytest.raises(AuthenticationError) as caught:
                 await transport.connect(url=f"{far_end.url}?api-key=not-shaped-like-a-key", headers={})
@@ -175,14 +176,14 @@ class TestCredentials:
 
 class TestCompression:
     async def test_none_is_offered(self, wire: str) -> None:
-        async with FarEnd() as far_end:
+        async with SocketFarEnd() as far_end:
             transport = create_transport("websocket", wire=wire)
             await transport.connect(url=far_end.url, api_key=KEY)
             assert "Sec-WebSocket-Extensions" not in (await far_end.connection()).headers
             await transport.close()
 
     async def test_unless_it_is_wanted(self) -> None:
-        async with FarEnd() as far_end:
+        async with SocketFarEnd() as far_end:
             transport = create_transport("websocket", compression="deflate")
             raw: list[Any] = []
             transport.on("*", raw.append)
@@ -205,7 +206,7 @@ class TestCompression:
 class TestMaxSize:
     @pytest.mark.parametrize("fragments", [1, 3])
     async def test_a_larger_message_ends_the_connection(self, wire: str, fragments: int) -> None:
-        async with FarEnd() as far_end:
+        async with SocketFarEnd() as far_end:
             transport = create_transport("websocket", wire=wire, max_size=1000)
             seen: list[str] = []
             transport.on("*", lambda event: seen.append(event["type"]))
@@ -228,7 +229,7 @@ class TestMaxSize:
             await transport.close()
 
     async def test_none_is_no_limit(self, wire: str) -> None:
-        async with FarEnd() as far_end:
+        async with SocketFarEnd() as far_end:
             transport = create_transport("websocket", wire=wire, max_size=None)
             heard: asyncio.Future[int] = asyncio.get_running_loop().create_future()
             transport.on("*", lambda event: heard.set_result(len(event["text"])) if "text" in event else None)
@@ -240,7 +241,7 @@ class TestMaxSize:
 
 class TestPings:
     async def test_a_far_end_that_does_not_answer_is_given_up(self, wire: str) -> None:
-        async with FarEnd(answers_pings=False) as far_end:
+        async with SocketFarEnd(answers_pings=False) as far_end:
             transport = create_transport("websocket", wire=wire, ping_interval=0.01, ping_timeout=0.02)
             await transport.connect(url=far_end.url, api_key=KEY)
             error = await ended(transport)
@@ -249,7 +250,7 @@ class TestPings:
             await transport.close()
 
     async def test_one_that_answers_is_kept(self, wire: str) -> None:
-        async with FarEnd() as far_end:
+        async with SocketFarEnd() as far_end:
             transport = create_transport("websocket", wire=wire, ping_interval=0.005, ping_timeout=PATIENCE)
             await transport.connect(url=far_end.url, api_key=KEY)
             far = await far_end.connection()
@@ -258,7 +259,7 @@ class TestPings:
             await transport.close()
 
     async def test_without_a_limit_it_may_be_deaf(self, wire: str) -> None:
-        async with FarEnd(answers_pings=False) as far_end:
+        async with SocketFarEnd(answers_pings=False) as far_end:
             transport = create_transport("websocket", wire=wire, ping_interval=0.005, ping_timeout=None)
             await transport.connect(url=far_end.url, api_key=KEY)
             far = await far_end.connection()
@@ -269,7 +270,7 @@ class TestPings:
             await transport.close()
 
     async def test_ours_are_answered(self, wire: str) -> None:
-        async with FarEnd() as far_end:
+        async with SocketFarEnd() as far_end:
             transport = create_transport("websocket", wire=wire, ping_interval=None)
             await transport.connect(url=far_end.url, api_key=KEY)
             far = await far_end.connection()
@@ -293,13 +294,13 @@ FRAMES = {
 class TestBrokenFrames:
     @pytest.mark.parametrize("frame", FRAMES.values(), ids=FRAMES)
     async def test_end_the_connection(self, wire: str, frame: bytes) -> None:
-        async def script(connection: FarConnection) -> None:
+        async def script(connection: DialectConnection) -> None:
             await connection.open_session()
             await connection.receive()
             connection.socket.transport.write(frame)
             await connection.receive()
 
-        async with FarEnd(script) as far_end:
+        async with SocketFarEnd(script) as far_end:
             transport = create_transport("websocket", wire=wire)
             await transport.connect(url=far_end.url, api_key=KEY)
             ending = asyncio.create_task(ended(transport))
@@ -311,13 +312,13 @@ class TestBrokenFrames:
 
 
 async def test_a_close_without_a_code(wire: str) -> None:
-    async def script(connection: FarConnection) -> None:
+    async def script(connection: DialectConnection) -> None:
         await connection.open_session()
         await connection.receive()
         connection.socket.transport.write(b"\x88\x00")
         await connection.receive()
 
-    async with FarEnd(script) as far_end:
+    async with SocketFarEnd(script) as far_end:
         transport = create_transport("websocket", wire=wire)
         await transport.connect(url=far_end.url, api_key=KEY)
         ending = asyncio.create_task(ended(transport))

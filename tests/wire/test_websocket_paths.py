@@ -8,6 +8,7 @@ import traceback
 
 import pytest
 
+from jackfield.testing.conformance import PATIENCE, no_leaks
 from jackfield.transport import (
     ConfigurationError,
     ConnectRefusedError,
@@ -15,8 +16,7 @@ from jackfield.transport import (
     RealtimeTransportLayer,
     create_transport,
 )
-from support.far_end import PATIENCE, FarEnd, tcp_server
-from support.leaks import no_leaks
+from jackfield_local.conformance.sockets import SocketFarEnd, tcp_server
 from support.proxy import connect_proxy
 from support.tls import make_contexts
 
@@ -30,7 +30,7 @@ def contexts(tmp_path_factory: pytest.TempPathFactory) -> tuple[ssl.SSLContext, 
     return make_contexts(tmp_path_factory.mktemp("tls"))
 
 
-async def talks(transport: RealtimeTransportLayer, far_end: FarEnd) -> None:
+async def talks(transport: RealtimeTransportLayer, far_end: SocketFarEnd) -> None:
     """Prove that the two are connected, and close."""
     await transport.connect(url=far_end.url, api_key=KEY)
     far = await far_end.connection()
@@ -41,38 +41,38 @@ async def talks(transport: RealtimeTransportLayer, far_end: FarEnd) -> None:
 
 class TestProxy:
     async def test_one_that_is_given(self, wire: str) -> None:
-        async with FarEnd() as far_end, connect_proxy() as proxy:
+        async with SocketFarEnd() as far_end, connect_proxy() as proxy:
             await talks(create_transport("websocket", wire=wire, proxy=proxy.url), far_end)
             assert proxy.requests[0].startswith(f"CONNECT 127.0.0.1:{far_end.port} HTTP/1.1\r\n".encode())
             assert KEY.encode() not in proxy.requests[0]
 
     @pytest.mark.parametrize("variable", ["ws_proxy", "https_proxy", "HTTPS_PROXY", "http_proxy"])
     async def test_one_of_the_environment(self, wire: str, monkeypatch: pytest.MonkeyPatch, variable: str) -> None:
-        async with FarEnd() as far_end, connect_proxy() as proxy:
+        async with SocketFarEnd() as far_end, connect_proxy() as proxy:
             monkeypatch.setenv(variable, proxy.url)
             await talks(create_transport("websocket", wire=wire), far_end)
             assert len(proxy.requests) == 1
 
     async def test_none_for_hosts_that_need_none(self, wire: str, monkeypatch: pytest.MonkeyPatch) -> None:
-        async with FarEnd() as far_end, connect_proxy() as proxy:
+        async with SocketFarEnd() as far_end, connect_proxy() as proxy:
             monkeypatch.setenv("https_proxy", proxy.url)
             monkeypatch.setenv("no_proxy", "example.com,127.0.0.1")
             await talks(create_transport("websocket", wire=wire), far_end)
             assert proxy.requests == []
 
     async def test_none_where_none_is_wanted(self, wire: str, monkeypatch: pytest.MonkeyPatch) -> None:
-        async with FarEnd() as far_end, connect_proxy() as proxy:
+        async with SocketFarEnd() as far_end, connect_proxy() as proxy:
             monkeypatch.setenv("https_proxy", proxy.url)
             await talks(create_transport("websocket", wire=wire, proxy=None), far_end)
             assert proxy.requests == []
 
     async def test_a_user_and_a_password(self, wire: str) -> None:
-        async with FarEnd() as far_end, connect_proxy(login="me:p@ss word") as proxy:
+        async with SocketFarEnd() as far_end, connect_proxy(login="me:p@ss word") as proxy:
             url = proxy.url.replace("http://", "http://me:p%40ss%20word@")
             await talks(create_transport("websocket", wire=wire, proxy=url), far_end)
 
     async def test_a_wrong_password(self, wire: str) -> None:
-        async with FarEnd() as far_end, connect_proxy(login="me:right") as proxy:
+        async with SocketFarEnd() as far_end, connect_proxy(login="me:right") as proxy:
             url = proxy.url.replace("http://", "http://me:wrong-password@")
             transport = create_transport("websocket", wire=wire, proxy=url)
             with pytest.raises(ConnectRefusedError, match=r"proxy .*407.*password") as caught:
@@ -92,21 +92,21 @@ class TestProxy:
         ],
     )
     async def test_one_that_refuses(self, wire: str, answer: bytes, match: str) -> None:
-        async with FarEnd() as far_end, connect_proxy(answer=answer) as proxy:
+        async with SocketFarEnd() as far_end, connect_proxy(answer=answer) as proxy:
             transport = create_transport("websocket", wire=wire, proxy=proxy.url)
             with pytest.raises(ConnectRefusedError, match=match):
                 await transport.connect(url=far_end.url, api_key=KEY)
             assert far_end.requests == []
 
     async def test_one_that_hangs(self, wire: str) -> None:
-        async with FarEnd() as far_end, connect_proxy(hangs=True) as proxy:
+        async with SocketFarEnd() as far_end, connect_proxy(hangs=True) as proxy:
             transport = create_transport("websocket", wire=wire, proxy=proxy.url)
             async with no_leaks():  # and not only when the proxy has gone as well
                 with pytest.raises(ConnectTimeoutError):
                     await transport.connect(url=far_end.url, api_key=KEY, timeout=0.05)
 
     async def test_cancelling_while_it_hangs(self, wire: str) -> None:
-        async with FarEnd() as far_end, connect_proxy(hangs=True) as proxy:
+        async with SocketFarEnd() as far_end, connect_proxy(hangs=True) as proxy:
             transport = create_transport("websocket", wire=wire, proxy=proxy.url)
             async with no_leaks():
                 attempt = asyncio.create_task(transport.connect(url=far_end.url, api_key=KEY))
@@ -154,7 +154,7 @@ class TestProxy:
             finally:
                 far_writer.transport.abort()
 
-        async with FarEnd() as far_end, tcp_server(handle) as port:
+        async with SocketFarEnd() as far_end, tcp_server(handle) as port:
             await talks(create_transport("websocket", wire=wire, proxy=f"socks5://127.0.0.1:{port}"), far_end)
             assert len(asked) == 1
 
@@ -164,12 +164,12 @@ class TestTls:
         self, wire: str, contexts: tuple[ssl.SSLContext, ssl.SSLContext]
     ) -> None:
         server, client = contexts
-        async with FarEnd(ssl_context=server) as far_end:
+        async with SocketFarEnd(ssl_context=server) as far_end:
             assert far_end.url.startswith("wss://")
             await talks(create_transport("websocket", wire=wire, ssl=client), far_end)
 
     async def test_one_that_is_not(self, wire: str, contexts: tuple[ssl.SSLContext, ssl.SSLContext]) -> None:
-        async with FarEnd(ssl_context=contexts[0]) as far_end:
+        async with SocketFarEnd(ssl_context=contexts[0]) as far_end:
             transport = create_transport("websocket", wire=wire)
             with pytest.raises(ConnectRefusedError, match="CERTIFICATE_VERIFY_FAILED"):
                 await transport.connect(url=far_end.url, api_key=KEY)
@@ -177,21 +177,21 @@ class TestTls:
 
     async def test_a_name_that_is_not_in_it(self, wire: str, contexts: tuple[ssl.SSLContext, ssl.SSLContext]) -> None:
         server, client = contexts
-        async with FarEnd(ssl_context=server) as far_end:
+        async with SocketFarEnd(ssl_context=server) as far_end:
             transport = create_transport("websocket", wire=wire, ssl=client)
             with pytest.raises(ConnectRefusedError, match="CERTIFICATE_VERIFY_FAILED"):
                 await transport.connect(url=far_end.url.replace("127.0.0.1", "localhost"), api_key=KEY)
 
     async def test_through_a_proxy(self, wire: str, contexts: tuple[ssl.SSLContext, ssl.SSLContext]) -> None:
         server, client = contexts
-        async with FarEnd(ssl_context=server) as far_end, connect_proxy() as proxy:
+        async with SocketFarEnd(ssl_context=server) as far_end, connect_proxy() as proxy:
             await talks(create_transport("websocket", wire=wire, ssl=client, proxy=proxy.url), far_end)
             assert len(proxy.requests) == 1
 
     async def test_a_context_for_an_address_without_it_is_not_used(
         self, wire: str, contexts: tuple[ssl.SSLContext, ssl.SSLContext]
     ) -> None:
-        async with FarEnd() as far_end:
+        async with SocketFarEnd() as far_end:
             await talks(create_transport("websocket", wire=wire, ssl=contexts[1]), far_end)
 
     async def test_a_far_end_that_hangs_in_its_handshake(self, wire: str) -> None:
@@ -213,7 +213,7 @@ async def test_a_machine_that_has_no_such_address(wire: str) -> None:
 
 async def test_every_address_of_a_host_is_tried(wire: str) -> None:
     # localhost is ::1 as well on most machines, where nobody listens.
-    async with FarEnd() as far_end:
+    async with SocketFarEnd() as far_end:
         transport = create_transport("websocket", wire=wire)
         await transport.connect(url=far_end.url.replace("127.0.0.1", "localhost"), api_key=KEY)
         await transport.close()

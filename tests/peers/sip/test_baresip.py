@@ -14,8 +14,8 @@ from websockets.asyncio.client import connect
 
 from jackfield import RealtimeAgent, RealtimeSession, function_tool
 from jackfield.audio import Resampler, read_wav, write_wav
+from jackfield.testing.conformance import PATIENCE
 from support.call_application import CallApplication
-from support.far_connection import PATIENCE
 from support.machine import missing
 from support.phone_line import phone_line
 

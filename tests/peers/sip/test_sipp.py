@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 from websockets.asyncio.client import connect
 
+from jackfield.testing.conformance import no_leaks
 from jackfield_local.engine.engine import Engine
 from jackfield_local.sip.called import IncomingCall
 from jackfield_local.sip.rtp_port import RtpPort
 from jackfield_local.sip.sip_call import SipCall
 from support.call_application import CallApplication
-from support.leaks import no_leaks
 
 from . import scenarios
 

@@ -3,122 +3,93 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import Any
 
 import pytest
 
+from jackfield.testing.conformance.check import area
+from jackfield.testing.conformance.far_end import FarConnection, polite, silent
+from jackfield.testing.conformance.leaks import settled
+from jackfield.testing.conformance.stepping import at_turn
+from jackfield.testing.conformance.subject import Subject
 from jackfield.transport import (
     AlreadyConnectedError,
     ConnectAbortedError,
+    ConnectOptions,
     NotConnectedError,
-    ProviderError,
-    RealtimeTransportLayer,
     RemoteClosedError,
-    UnsupportedByTransportError,
 )
-from support.checks import remote_end
-from support.far_connection import PATIENCE, FarConnection, polite
-from support.leaks import settled
-from support.subjects import Subject
+
+from .watching import all_told, changes, in_time
+
+__all__ = ["TestClose", "TestConnect", "TestEveryStep", "TestRemoteEnd"]
 
 CONFIG = {"instructions": "Speak like a pirate"}
 
 
-async def mute_forever(connection: FarConnection) -> None:
-    """Accept the connection, read what comes, and say nothing."""
-    while True:
+async def hold_back(connection: FarConnection) -> None:
+    """Wait for the configuration, and acknowledge nothing."""
+    while not connection.instructions:
         await connection.receive()
+    await silent(connection)
 
 
-def changes(transport: RealtimeTransportLayer) -> list[Any]:
-    seen: list[Any] = []
-    transport.on("connection_change", seen.append)
-    return seen
-
-
+@area("lifecycle")
 class TestConnect:
     async def test_tells_how_it_goes(self, subject: Subject) -> None:
         async with subject.far_end() as far_end:
             transport = subject.make(far_end)
-            seen = changes(transport)
-            assert transport.status == "disconnected"
-            transport.on("connection_change", lambda event: states.append((event.status, transport.status)))
             states: list[tuple[str, str]] = []
+            seen = changes(transport)
+            transport.on("connection_change", lambda event: states.append((event.status, transport.status)))
             await transport.connect(**subject.where(far_end))
-            assert transport.status == "connected"
             await transport.close()
-            assert transport.status == "disconnected"
             assert [event.status for event in seen] == ["connecting", "connected", "disconnecting", "disconnected"]
-            assert all(told == is_now for told, is_now in states)
+            assert all(told == is_now for told, is_now in states), "status and connection_change don't agree"
             assert seen[-1].initiated_by == "local" and seen[-1].error is None
 
     async def test_is_ready_when_the_config_was_acknowledged(self, subject: Subject) -> None:
         order: list[str] = []
 
         async def script(connection: FarConnection) -> None:
-            order.append((await connection.take_config())["instructions"])
-            await connection.acknowledge()
-            await mute_forever(connection)
+            while not connection.instructions:
+                await connection.receive()
+            order.append(connection.instructions[0])
+            await connection.accept()
+            await silent(connection)
 
-        async with subject.far_end(script) as far_end:
-            async with subject.pair(far_end, initial_session_config=CONFIG) as (_, far):
-                order.append("ready")
-            assert far.types() == ([] if subject.config_first else ["session.update"])
-        assert order == ["Speak like a pirate", "ready"]
+        async with subject.pair(script, initial_session_config=CONFIG) as (_, far):
+            order.append("ready")
+            assert list(far.instructions) == [CONFIG["instructions"]], "the config was told more than once"
+        assert order == [CONFIG["instructions"], "ready"]
 
     async def test_without_a_config_the_session_is_enough(self, subject: Subject) -> None:
-        async with subject.far_end() as far_end, subject.pair(far_end) as (transport, far):
+        async with subject.pair() as (transport, _):
             assert transport.status == "connected"
-            await transport.send_event({"type": "input_audio_buffer.clear"})
-            await far.expect("input_audio_buffer.clear")
-            assert far.types() == ["input_audio_buffer.clear"]
 
     async def test_open_does_not_wait_for_the_far_end(self, subject: Subject) -> None:
-        async with (
-            subject.far_end(mute_forever) as far_end,
-            subject.pair(far_end, ready="open", initial_session_config=CONFIG) as (transport, far),
-        ):
+        async with subject.pair(silent, ready="open", initial_session_config=CONFIG) as (transport, far):
             assert transport.status == "connected"
-            assert (await far.configured())["instructions"] == CONFIG["instructions"]
-
-    async def test_open_tells_a_refusal_as_an_error(self, subject: Subject) -> None:
-        # What was asked for as an event is refused by its id; the session as such only by what is fatal to it.
-        code = "invalid_model" if subject.config_first else "invalid_value"
-
-        async def script(connection: FarConnection) -> None:
-            await connection.take_config()
-            error = {"type": "invalid_request_error", "code": code, "message": "No.", "param": None}
-            answers = None if subject.config_first else connection.received[0]["event_id"]
-            await connection.send({"type": "error", "error": {**error, "event_id": answers}})
-            await mute_forever(connection)
-
-        async with subject.far_end(script) as far_end:
-            transport = subject.make(far_end)
-            refused: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-            transport.on("error", lambda event: refused.set_result(event.error))
-            await transport.connect(**subject.where(far_end, ready="open", initial_session_config=CONFIG))
-            async with asyncio.timeout(PATIENCE):
-                error = await refused
-            assert isinstance(error, ProviderError) and error.code == code
-            await transport.close()
+            await far.until(lambda: list(far.instructions) == [CONFIG["instructions"]], "the configuration")
 
     async def test_a_second_one_leaves_the_live_one_intact(self, subject: Subject) -> None:
-        async with subject.far_end() as far_end, subject.pair(far_end) as (transport, far):
+        async with subject.far_end() as far_end, subject.connected(far_end) as transport:
             with pytest.raises(AlreadyConnectedError, match="close"):
                 await transport.connect(**subject.where(far_end))
-            await transport.clear_audio()
-            await far.expect("input_audio_buffer.clear")
+            assert transport.status == "connected"
+            await all_told(transport, await far_end.connection())
             assert len(far_end.connections) == 1
 
     async def test_a_second_one_leaves_the_first_alone_while_it_connects(self, subject: Subject) -> None:
-        async with subject.far_end(mute_forever) as far_end:
+        async with subject.far_end(silent) as far_end:
             transport = subject.make(far_end)
-            first = asyncio.create_task(transport.connect(**subject.where(far_end)))
+            attempt = asyncio.create_task(transport.connect(**subject.where(far_end)))
             far = await far_end.connection()
             with pytest.raises(AlreadyConnectedError):
                 await transport.connect(**subject.where(far_end))
-            await far.open_session()
-            await first
+            await far.accept()
+            await attempt
             assert transport.status == "connected"
             await transport.close()
 
@@ -128,8 +99,9 @@ class TestConnect:
             for number in range(3):
                 await transport.connect(**subject.where(far_end))
                 far = await far_end.connection(number)
-                await transport.clear_audio()
-                await far.expect("input_audio_buffer.clear")
+                await transport.send_message(f"number {number}", trigger_response=False)
+                await far.until(lambda far=far: far.messages, "a message")
+                assert list(far.messages) == [f"number {number}"]
                 await transport.close()
                 assert transport.status == "disconnected"
 
@@ -145,34 +117,32 @@ class TestConnect:
 
             transport.on("connection_change", reconnect)
             await transport.connect(**subject.where(far_end))
-            await (await far_end.connection()).close(1012, "restart")
-            async with asyncio.timeout(PATIENCE):
-                await again
-            await transport.clear_audio()
-            await (await far_end.connection(1)).expect("input_audio_buffer.clear")
+            await (await far_end.connection()).close(1000, "bye")
+            await in_time("the second connection", again)
+            await all_told(transport, await far_end.connection(1))
             await transport.close()
 
     async def test_cancelling_it_leaves_a_transport_that_connects(self, subject: Subject) -> None:
-        async with subject.far_end(mute_forever) as far_end:
+        async with subject.far_end(hold_back) as far_end:
             transport = subject.make(far_end)
             attempt = asyncio.create_task(transport.connect(**subject.where(far_end, initial_session_config=CONFIG)))
             far = await far_end.connection()
-            await far.configured()
+            await far.until(lambda: far.instructions, "the configuration")
             attempt.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await attempt
             assert transport.status == "disconnected"
-            async with asyncio.timeout(PATIENCE):
-                await far.finished.wait()
+            await in_time("the far end to see that it is over", far.finished.wait())
             far_end.script = polite
             await transport.connect(**subject.where(far_end))
             await transport.close()
 
     async def test_cancelling_it_again_and_again_is_no_worse(self, subject: Subject) -> None:
-        async with subject.far_end(mute_forever) as far_end:
+        async with subject.far_end(hold_back) as far_end:
             transport = subject.make(far_end)
             attempt = asyncio.create_task(transport.connect(**subject.where(far_end, initial_session_config=CONFIG)))
-            await (await far_end.connection()).configured()
+            far = await far_end.connection()
+            await far.until(lambda: far.instructions, "the configuration")
             closing = []
             for _ in range(20):
                 attempt.cancel()
@@ -185,22 +155,23 @@ class TestConnect:
 
     async def test_a_close_that_comes_with_the_acknowledgement(self, subject: Subject) -> None:
         async def script(connection: FarConnection) -> None:
-            await connection.open_session()
-            await connection.close(1013, "try later")
+            await connection.accept()
+            if not connection.instructions:
+                await connection.receive()
+            await connection.close(1000, "bye")
 
         async with subject.far_end(script) as far_end:
             transport = subject.make(far_end)
             # Either the close is there before connect() is done, or right after it.
-            try:
-                await transport.connect(**subject.where(far_end))
-            except RemoteClosedError as error:
-                assert error.code == subject.end_told(1013)[0]
+            with contextlib.suppress(RemoteClosedError):
+                await transport.connect(**subject.where(far_end, initial_session_config=CONFIG))
             assert await settled(lambda: transport.status == "disconnected")
             with pytest.raises(NotConnectedError):
-                await transport.clear_audio()
+                await transport.send_message("hello")
             await transport.close()
 
 
+@area("lifecycle")
 class TestClose:
     async def test_is_idempotent(self, subject: Subject) -> None:
         async with subject.far_end() as far_end:
@@ -212,36 +183,35 @@ class TestClose:
             await asyncio.gather(transport.close(), transport.close())
             await transport.close()
             assert [event.status for event in seen] == ["disconnecting", "disconnected"]
-            async with asyncio.timeout(PATIENCE):
-                await far.finished.wait()
-            assert far.close_code == 1000
+            await in_time("the far end to see the close", far.finished.wait())
+            assert far.close_code == 1000, "it left without a goodbye"
 
     async def test_what_was_sent_before_arrives(self, subject: Subject) -> None:
+        texts = [f"{number} {'x' * (subject.load_bytes // 2)}" for number in range(3)]
         async with subject.far_end() as far_end:
             transport = subject.make(far_end)
             await transport.connect(**subject.where(far_end))
-            for number in range(3):
-                await transport.send_event({"type": "x.numbered", "number": number, "load": "x" * (subject.load // 2)})
+            for text in texts:
+                await transport.send_message(text, trigger_response=False)
             await transport.close()
             far = await far_end.connection()
-            async with asyncio.timeout(PATIENCE):
-                await far.finished.wait()
-            assert [event["number"] for event in far.of("x.numbered")] == [0, 1, 2]
+            await in_time("the far end to see the close", far.finished.wait())
+            assert [len(text) for text in far.messages] == [len(text) for text in texts]
 
     async def test_does_not_wait_for_a_far_end_that_does_not_answer(self, subject: Subject) -> None:
         async with subject.far_end() as far_end:
-            transport = subject.make(far_end, **subject.brief)
+            transport = subject.make(far_end, **subject.hurried)
             await transport.connect(**subject.where(far_end))
             (await far_end.connection()).stall()
-            async with asyncio.timeout(PATIENCE):
-                await transport.close()
+            await in_time("close()", transport.close())
             assert transport.status == "disconnected"
 
     async def test_during_connect_aborts_it(self, subject: Subject) -> None:
-        async with subject.far_end(mute_forever) as far_end:
+        async with subject.far_end(hold_back) as far_end:
             transport = subject.make(far_end)
             attempt = asyncio.create_task(transport.connect(**subject.where(far_end, initial_session_config=CONFIG)))
-            await (await far_end.connection()).configured()
+            far = await far_end.connection()
+            await far.until(lambda: far.instructions, "the configuration")
             await asyncio.gather(transport.close(), transport.close())
             assert transport.status == "disconnected"
             with pytest.raises(ConnectAbortedError, match=r"close\(\)"):
@@ -270,8 +240,7 @@ class TestClose:
             closing.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await closing
-            async with asyncio.timeout(PATIENCE):
-                await far.finished.wait()
+            await in_time("the far end to see the close", far.finished.wait())
             await transport.close()
             assert transport.status == "disconnected"
 
@@ -287,59 +256,113 @@ class TestClose:
             transport.on("turn_started", hang_up)
             await transport.connect(**subject.where(far_end))
             await transport.request_response()
-            async with asyncio.timeout(PATIENCE):
-                await closed.wait()
+            await in_time("close() in a listener", closed.wait())
             assert transport.status == "disconnected"
 
     async def test_sending_afterwards_is_refused(self, subject: Subject) -> None:
         async with subject.far_end() as far_end, subject.connected(far_end) as transport:
+            far = await far_end.connection()
             await transport.close()
             for send in (
-                transport.send_event({"type": "response.create"}),
+                transport.send_event(far.own_message(1)),
                 transport.send_message("hello"),
                 transport.commit_audio(),
-                transport.clear_audio(),
                 transport.request_response(),
                 transport.interrupt(),
-                transport.reset_history([], []),
             ):
                 with pytest.raises(NotConnectedError, match=r"connect\(\)"):
                     await send
 
+    async def test_ends_the_stream_of_events(self, subject: Subject) -> None:
+        async with subject.far_end() as far_end:
+            transport = subject.make(far_end)
+            stream = transport.events()
+            await transport.connect(**subject.where(far_end))
+            await transport.close()
+            told = [event async for event in stream]
+            assert [event.status for event in told if event.type == "connection_change"][-1] == "disconnected"
+            assert told[-1].type == "connection_change"
 
+
+@area("lifecycle")
 class TestRemoteEnd:
     async def test_a_clean_close_is_no_error(self, subject: Subject) -> None:
-        event, errors = await remote_end(subject, lambda far: far.close(1000, "bye"))
-        assert (event.code, event.reason) == subject.end_told(1000, "bye")
+        event, errors = await self.ended(subject, lambda far: far.close(1000, "bye"))
+        assert event.code == 1000
+        assert event.reason == ("bye" if subject.close_codes else "")
         assert event.error is None
         assert errors == []
 
     async def test_a_reset_is_one(self, subject: Subject) -> None:
-        event, errors = await remote_end(subject, lambda far: far.reset())
-        assert event.code == 1006
+        event, errors = await self.ended(subject, lambda far: far.reset())
+        assert event.code == subject.abnormal_code
         assert isinstance(event.error, RemoteClosedError) and event.error is errors[0]
         assert event.error.classification == "reconnect" and not event.error.clean
 
-    async def test_the_reason_of_a_fatal_error_is_what_it_said(self, subject: Subject) -> None:
-        async def expire(far: FarConnection) -> None:
-            message = "Your session hit the maximum duration of 60 minutes."
-            await far.send({"type": "error", "error": {"code": "session_expired", "message": message}})
-            await far.close(1001, message)
+    async def ended(self, subject: Subject, how: Any) -> tuple[Any, list[Any]]:
+        """End a connection from the far end; return what is told of it, and the errors that were told besides."""
+        async with subject.far_end() as far_end:
+            transport = subject.make(far_end)
+            await transport.connect(**subject.where(far_end))
+            errors: list[Any] = []
+            transport.on("error", lambda event: errors.append(event.error))
+            ended: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+            transport.on("connection_change", ended.set_result)
+            stream = transport.events()
+            result = how(await far_end.connection())
+            if asyncio.iscoroutine(result):
+                await result
+            event = await in_time("the end to be told", ended)
+            told = [event.type async for event in stream]
+            assert told[-1] == "connection_change"
+            assert transport.status == "disconnected"
+            with pytest.raises(NotConnectedError):
+                await transport.send_message("hello")
+            await transport.close()
+            assert event.status == "disconnected" and event.initiated_by == "remote"
+            return event, errors
 
-        event, errors = await remote_end(subject, expire)
-        assert isinstance(event.error, ProviderError) and event.error.code == "session_expired"
-        assert event.error.classification == "reconnect"
-        assert errors == [event.error]
 
+@area("lifecycle")
+class TestEveryStep:
+    """The same at each turn that the event loop makes on the way, whatever happens in it."""
 
-async def test_mute_is_refused_where_it_is_no_capability(subject: Subject) -> None:
-    async with subject.far_end() as far_end, subject.connected(far_end) as transport:
-        if transport.capabilities.mute:
-            await transport.mute(True)
-            assert transport.muted is True
-            await transport.mute(False)
-            assert transport.muted is False
+    @pytest.mark.parametrize("how", ["cancel", "close"])
+    async def test_of_connecting_can_be_the_last(self, subject: Subject, how: str) -> None:
+        async with subject.far_end() as far_end:
+            turn = 1
+            while not await self.abort_at(subject, far_end, turn, how):
+                turn += 1
+            assert turn > 5
+
+    async def abort_at(self, subject: Subject, far_end: Any, turn: int, how: str) -> bool:
+        """Stop a connect at a turn of the event loop; return whether it had got through by then."""
+        transport = subject.make(far_end)
+        closing: list[asyncio.Task[None]] = []
+        cancelled = False
+
+        def stop() -> None:
+            nonlocal cancelled
+            if how == "cancel":
+                cancelled = attempt.cancel()
+            else:
+                closing.append(asyncio.create_task(transport.close()))
+
+        options = ConnectOptions(**subject.where(far_end, initial_session_config=CONFIG))
+        attempt = asyncio.create_task(transport.connect(options))
+        with at_turn(turn, stop):
+            await asyncio.wait({attempt})
+        if cancelled:
+            with pytest.raises(asyncio.CancelledError):
+                await attempt
+        elif closing:
+            await closing[0]
+            error = attempt.exception()
+            assert error is None or isinstance(error, ConnectAbortedError)
         else:
-            assert transport.muted is None
-            with pytest.raises(UnsupportedByTransportError, match="mute"):
-                await transport.mute(True)
+            await attempt
+            await transport.close()
+            return True
+        assert transport.status == "disconnected", f"stopped at turn {turn} of the loop"
+        await far_end.let_go()
+        return False

@@ -35,7 +35,7 @@ def _threads() -> set[threading.Thread]:
 
 def _is_told(context: dict[str, Any]) -> bool:
     """Whether it is only what connect() raises as well: picows has the loop tell of each failed handshake."""
-    return context["message"] == "SSL handshake failed"
+    return bool(context["message"] == "SSL handshake failed")
 
 
 async def settled(condition: Callable[[], bool]) -> bool:

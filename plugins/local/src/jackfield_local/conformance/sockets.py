@@ -1,6 +1,6 @@
 """A far end that does exactly what a test tells it: a WebSocket server that records what it gets and plays a script.
 
-What it says and does is in `far_connection`. For what is wrong below the WebSocket (no answer, half an answer, a reset)
+What it says is in `dialect`. For what is wrong below the WebSocket (no answer, half an answer, a reset)
 there is `tcp_server`.
 """
 
@@ -16,16 +16,18 @@ import ssl
 import struct
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any, Self
+from urllib.parse import parse_qs, urlsplit
 
 from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 
-from .far_connection import AUDIO, PATIENCE, FarConnection, Script, ScriptedEnd, polite
+from jackfield.testing.conformance import PATIENCE, FarEnd, Script, polite
+from jackfield_local.conformance.dialect import DialectConnection
 
-__all__ = ["AUDIO", "PATIENCE", "FarConnection", "FarEnd", "SocketConnection", "polite", "tcp_server"]
+__all__ = ["SocketConnection", "SocketFarEnd", "tcp_server"]
 
-_QUIET = logging.getLogger("support.far_end")
+_QUIET = logging.getLogger("jackfield_local.conformance")
 """The far end writes no headers into a log in which a test looks for keys."""
 _QUIET.setLevel(logging.CRITICAL)
 
@@ -33,7 +35,7 @@ _PING = b"\x89"
 """How a ping's frame begins."""
 
 
-class SocketConnection(FarConnection):
+class SocketConnection(DialectConnection):
     """One WebSocket. `plays`: what is said goes to a call, and here it is only told of."""
 
     def __init__(self, socket: ServerConnection, *, plays: bool = False) -> None:
@@ -68,10 +70,15 @@ class SocketConnection(FarConnection):
     async def send_binary(self, data: bytes) -> None:
         await self.socket.send(data)
 
-    async def say(self, audio: bytes = AUDIO, *, response_id: str = "resp_1", chunk: int = 1200) -> None:
-        await super().say(audio, response_id=response_id, chunk=chunk)
+    @property
+    def call_id(self) -> str | None:
+        return next(iter(parse_qs(urlsplit(self.path).query).get("call_id", ())), None)
+
+    async def finish(self, *, response_id: str = "resp_1", cancelled: bool = False) -> None:
+        await super().finish(response_id=response_id, cancelled=cancelled)
         if self._plays:  # in no time
-            await self.send({"type": "output_audio_buffer.stopped", "response_id": response_id})
+            kind = "cleared" if cancelled else "stopped"
+            await self.send({"type": f"output_audio_buffer.{kind}", "response_id": response_id})
 
     async def close(self, code: int = 1000, reason: str = "") -> None:
         await self.socket.close(code, reason)
@@ -113,7 +120,7 @@ class SocketConnection(FarConnection):
             await self.send({"type": "response.output_audio.delta", "delta": delta, **place})
 
 
-class FarEnd(ScriptedEnd[SocketConnection]):
+class SocketFarEnd(FarEnd[SocketConnection]):
     """A WebSocket server on loopback. `script` plays each connection; the connection is closed when it returns.
 
     `status` and `body` refuse the upgrade; `answers_pings` off makes it deaf to them; with `plays` the connections are
@@ -145,6 +152,9 @@ class FarEnd(ScriptedEnd[SocketConnection]):
     @property
     def port(self) -> int:
         return self._port
+
+    def refuse(self, status: int | None) -> None:
+        self.status = status
 
     @property
     def url(self) -> str:
@@ -190,7 +200,7 @@ class FarEnd(ScriptedEnd[SocketConnection]):
         return response
 
     async def _handle(self, socket: ServerConnection) -> None:
-        await self._play(SocketConnection(socket, plays=self._plays), ConnectionClosed)
+        await self.play(SocketConnection(socket, plays=self._plays), ConnectionClosed)
 
 
 class _CountingConnection(ServerConnection):

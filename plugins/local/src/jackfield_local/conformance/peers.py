@@ -1,7 +1,7 @@
 """A far end over WebRTC that does exactly what a test tells it: it answers offers, records what it gets, says a script.
 
 The signalling is HTTP on loopback; the peer is an `AudioPeer`, and all its packets take a `UdpPath` that the test has a
-hand on. What is said on a connection is in `far_connection`; here it is said as sound, in real time.
+hand on. What is said on a connection is in `dialect`; here it is said as sound, in real time.
 """
 
 from __future__ import annotations
@@ -11,23 +11,47 @@ import contextlib
 import json
 from collections.abc import Callable, Mapping
 from email.parser import BytesParser
+from fractions import Fraction
 from typing import Any, Final, Self
 
 import numpy as np
-from aiortc import RTCDataChannel
+from aiortc import MediaStreamTrack, RTCDataChannel
 from attrs import field, frozen
+from av import AudioFrame
 
-from jackfield_transports.webrtc.media import FRAME_BYTES, AudioPeer, DataChannelPort, max_message_size
+from jackfield.testing.conformance import FarEnd, Script, polite
+from jackfield_local.conformance.dialect import DialectConnection
+from jackfield_local.conformance.sockets import tcp_server
+from jackfield_local.conformance.udp_path import UdpPath, through
+from jackfield_transports.webrtc.media import FRAME_BYTES, FRAME_MS, RATE, AudioPeer, DataChannelPort, max_message_size
 
-from .far_connection import FarConnection, Script, ScriptedEnd, polite
-from .far_end import tcp_server
-from .udp_path import UdpPath, through
-
-__all__ = ["CallRequest", "RtcConnection", "RtcFarEnd"]
+__all__ = ["CallRequest", "RtcConnection", "RtcFarEnd", "SoundTrack"]
 
 _GOODBYE_SECONDS: Final = 1.0
 _QUIET: Final = 64
 """Of 32,768: what is not louder is silence."""
+
+
+class SoundTrack(MediaStreamTrack):
+    """A microphone into which `pcm` (PCM16 mono at 24,000 Hz) is said once, in real time; then it is silent."""
+
+    kind = "audio"
+
+    def __init__(self, pcm: bytes) -> None:
+        super().__init__()
+        self._pcm = pcm
+        self._frames = 0
+        self._began: float | None = None
+
+    async def recv(self) -> AudioFrame:
+        clock = asyncio.get_running_loop().time
+        self._began = clock() if self._began is None else self._began
+        await asyncio.sleep(max(0.0, self._began + self._frames * FRAME_MS / 1000 - clock()))
+        chunk = self._pcm[self._frames * FRAME_BYTES :][:FRAME_BYTES].ljust(FRAME_BYTES, b"\0")
+        frame = AudioFrame.from_ndarray(np.frombuffer(chunk, "<i2").reshape(1, -1), format="s16", layout="mono")
+        frame.sample_rate, frame.pts, frame.time_base = RATE, self._frames * frame.samples, Fraction(1, RATE)
+        self._frames += 1
+        return frame
 
 
 @frozen
@@ -41,7 +65,7 @@ class CallRequest:
     """What came with the offer; None where that came alone."""
 
 
-class RtcConnection(FarConnection):
+class RtcConnection(DialectConnection):
     """One call, once its data channel is there."""
 
     def __init__(self, request: CallRequest, path: UdpPath, on_channel: Callable[[RtcConnection], None]) -> None:
@@ -154,7 +178,7 @@ class RtcConnection(FarConnection):
     def _finish(self, kind: str) -> None:
         self._tell_playing(kind)
         self._speaking = None
-        self._tell()
+        self.tell()
 
     def _tell_playing(self, kind: str) -> None:
         told = {"type": kind, "event_id": f"event_{next(self._ids)}", "response_id": self._speaking}
@@ -164,7 +188,7 @@ class RtcConnection(FarConnection):
     def _take_sound(self, pcm: bytes) -> None:
         if len(pcm) and int(np.abs(np.frombuffer(pcm, "<i2").astype(np.int32)).max()) > _QUIET:
             self._sound += pcm
-            self._tell()
+            self.tell()
 
     def _take_channel(self, channel: RTCDataChannel) -> None:
         if self._port is not None:
@@ -190,7 +214,7 @@ class RtcConnection(FarConnection):
         return self._port
 
 
-class RtcFarEnd(ScriptedEnd[RtcConnection]):
+class RtcFarEnd(FarEnd[RtcConnection]):
     """A provider of calls on loopback. `script` plays each call; it is hung up when the script returns.
 
     `status`, `body` and `headers` refuse the offer; without a status the headers are those of the answer. `late` holds
@@ -227,6 +251,9 @@ class RtcFarEnd(ScriptedEnd[RtcConnection]):
     @property
     def port(self) -> int:
         return self._port
+
+    def refuse(self, status: int | None) -> None:
+        self.status = status
 
     @property
     def calls_url(self) -> str:
@@ -295,7 +322,7 @@ class RtcFarEnd(ScriptedEnd[RtcConnection]):
 
     async def _run(self, call: RtcConnection) -> None:
         try:
-            await self._play(call, ConnectionError)
+            await self.play(call, ConnectionError)
         finally:
             await call.close()
             self._calls.remove(call)

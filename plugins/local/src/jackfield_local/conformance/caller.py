@@ -8,10 +8,9 @@ from typing import Self
 
 import httpx
 
+from jackfield.testing.conformance import PATIENCE
 from jackfield_local import LocalServer
 from jackfield_transports.webrtc.media import FRAME_BYTES, AudioPeer, DataChannelPort
-
-from .far_connection import PATIENCE
 
 __all__ = ["Caller"]
 

@@ -9,12 +9,22 @@ from typing import Any
 
 import pytest
 
+from jackfield.testing.conformance import PATIENCE
+from jackfield.testing.conformance.check import area
+from jackfield.testing.conformance.sound import SOUND, duration_ms
 from jackfield.transport import RealtimeTransportLayer, items
 from jackfield_local import LocalServer
-from support.far_connection import PATIENCE
-from support.responder import ANSWER, quiet_server
-from support.sound import SOUND, duration_ms
-from support.subjects import Subject
+from jackfield_local.conformance.responder import ANSWER, quiet_server
+from jackfield_local.conformance.subjects import DialectSubject
+
+__all__ = [
+    "TestServerConfig",
+    "TestServerFunctionCalls",
+    "TestServerHistory",
+    "TestServerInterruption",
+    "TestServerTurns",
+]
+
 
 WEATHER = {
     "type": "function",
@@ -25,12 +35,6 @@ WEATHER = {
 
 CUTS = ("response.cancel", "output_audio_buffer.clear", "conversation.item.truncate")
 """What an interruption may consist of, in this order."""
-
-
-@pytest.fixture
-async def server(nothing_is_left: None) -> AsyncIterator[LocalServer]:
-    async with quiet_server() as server:
-        yield server
 
 
 async def turn(events: AsyncIterator[Any]) -> list[Any]:
@@ -110,9 +114,10 @@ async def user_item(transport: RealtimeTransportLayer, events: AsyncIterator[Any
     raise AssertionError("the item never came back")
 
 
-class TestTurns:
-    async def test_a_message_is_answered(self, subject: Subject, server: LocalServer) -> None:
-        async with subject.connected(server) as transport:
+@area("dialect")
+class TestServerTurns:
+    async def test_a_message_is_answered(self, subject: DialectSubject) -> None:
+        async with quiet_server() as server, subject.connected(server) as transport:
             events = transport.events()
             await transport.send_message("Hello?")
             told = await heard_out(events)
@@ -128,8 +133,8 @@ class TestTurns:
             assert done.status == "completed" and done.usage.total_tokens > 0
             assert {event.response_id for event in told if hasattr(event, "response_id")} == {done.response_id}
 
-    async def test_turns_follow_one_another(self, subject: Subject, server: LocalServer) -> None:
-        async with subject.connected(server) as transport:
+    async def test_turns_follow_one_another(self, subject: DialectSubject) -> None:
+        async with quiet_server() as server, subject.connected(server) as transport:
             events = transport.events()
             seen = []
             for _ in range(3):
@@ -138,8 +143,8 @@ class TestTurns:
             assert [spoken(told) for told in seen] == [ANSWER] * 3
             assert len({told[-1].response_id for told in seen}) == 3
 
-    async def test_requests_wait_for_their_turn(self, subject: Subject, server: LocalServer) -> None:
-        async with subject.connected(server) as transport:
+    async def test_requests_wait_for_their_turn(self, subject: DialectSubject) -> None:
+        async with quiet_server() as server, subject.connected(server) as transport:
             events = transport.events()
             for number in range(3):
                 await transport.request_response({"metadata": {"number": str(number)}})
@@ -148,9 +153,12 @@ class TestTurns:
             asked = [event for event in server.connections[-1].received if event["type"] == "response.create"]
             assert [event["response"]["metadata"]["number"] for event in asked] == ["0", "1", "2"]
 
-    async def test_audio_by_hand(self, subject: Subject, server: LocalServer) -> None:
+    async def test_audio_by_hand(self, subject: DialectSubject) -> None:
         config = {"turn_detection": None, "output_modalities": ["text"]}
-        async with subject.with_voice(server, initial_session_config=config) as (transport, speak):
+        async with (
+            quiet_server() as server,
+            subject.with_voice(server, initial_session_config=config) as (transport, speak),
+        ):
             events = transport.events()
             await speak(SOUND)
             await transport.commit_audio()
@@ -159,17 +167,24 @@ class TestTurns:
             assert "".join(event.delta for event in told if event.type == "output_text_delta") == ANSWER
             assert any(getattr(event.item, "role", "") == "user" for event in told if event.type == "item_update")
 
-    async def test_an_empty_commit_is_told_and_breaks_nothing(self, subject: Subject, server: LocalServer) -> None:
-        async with subject.connected(server, initial_session_config={"turn_detection": None}) as transport:
+    async def test_an_empty_commit_is_told_and_breaks_nothing(self, subject: DialectSubject) -> None:
+        async with (
+            quiet_server() as server,
+            subject.connected(server, initial_session_config={"turn_detection": None}) as transport,
+        ):
             events = transport.events()
             await transport.commit_audio()
             await transport.send_message("Hello?")
             assert spoken(await turn(events)) == ANSWER
 
 
-class TestFunctionCalls:
-    async def test_are_answered_by_hand(self, subject: Subject, server: LocalServer) -> None:
-        async with subject.connected(server, initial_session_config={"tools": [WEATHER]}) as transport:
+@area("dialect")
+class TestServerFunctionCalls:
+    async def test_are_answered_by_hand(self, subject: DialectSubject) -> None:
+        async with (
+            quiet_server() as server,
+            subject.connected(server, initial_session_config={"tools": [WEATHER]}) as transport,
+        ):
             events = transport.events()
             await transport.send_message("What is the weather in Paris?")
             told = await turn(events)
@@ -182,8 +197,11 @@ class TestFunctionCalls:
             assert [item.output for item in done] == ['{"weather": "sunny"}']
             assert {item.item_id for item in done} == {call.item_id}
 
-    async def test_without_asking_for_an_answer(self, subject: Subject, server: LocalServer) -> None:
-        async with subject.connected(server, initial_session_config={"tools": [WEATHER]}) as transport:
+    async def test_without_asking_for_an_answer(self, subject: DialectSubject) -> None:
+        async with (
+            quiet_server() as server,
+            subject.connected(server, initial_session_config={"tools": [WEATHER]}) as transport,
+        ):
             events = transport.events()
             await transport.send_message("What is the weather in Paris?")
             call = next(event for event in await turn(events) if event.type == "function_call")
@@ -195,8 +213,9 @@ class TestFunctionCalls:
             assert [event["type"] for event in far.received].count("response.create") == 1
 
 
-class TestInterruption:
-    async def test_stops_what_is_generated(self, subject: Subject, nothing_is_left: None) -> None:
+@area("dialect")
+class TestServerInterruption:
+    async def test_stops_what_is_generated(self, subject: DialectSubject) -> None:
         async with quiet_server(pace=1) as server, subject.connected(server) as transport:
             events = transport.events()
             begun = await ask(transport, events, "Hello?")
@@ -210,10 +229,8 @@ class TestInterruption:
             assert again.response_id != begun.response_id
             await self.check_what_was_sent(transport, server)
 
-    async def test_stops_what_is_played_when_it_was_generated_long_ago(
-        self, subject: Subject, server: LocalServer
-    ) -> None:
-        async with subject.connected(server) as transport:
+    async def test_stops_what_is_played_when_it_was_generated_long_ago(self, subject: DialectSubject) -> None:
+        async with quiet_server() as server, subject.connected(server) as transport:
             events = transport.events()
             done = told_of(transport, "response.done")
             audio = await ask(transport, events, "Hello?")
@@ -226,7 +243,7 @@ class TestInterruption:
             assert part is not None and part.played_ms == pytest.approx(interrupted.played_ms, abs=1)
             await self.check_what_was_sent(transport, server)
 
-    async def test_by_the_users_voice(self, subject: Subject, nothing_is_left: None) -> None:
+    async def test_by_the_users_voice(self, subject: DialectSubject) -> None:
         async with quiet_server(pace=1) as server, subject.with_voice(server) as (transport, speak):
             events = transport.events()
             await ask(transport, events, "Hello?")
@@ -250,8 +267,8 @@ class TestInterruption:
         assert all(mine[kind] == transport.capabilities.playback for kind in asked if kind in mine)
         assert asked == sorted(asked, key=CUTS.index)
 
-    async def test_of_another_response_leaves_this_one_alone(self, subject: Subject, server: LocalServer) -> None:
-        async with subject.connected(server) as transport:
+    async def test_of_another_response_leaves_this_one_alone(self, subject: DialectSubject) -> None:
+        async with quiet_server() as server, subject.connected(server) as transport:
             events = transport.events()
             await transport.send_message("Hello?")
             await first(events, "turn_started")
@@ -260,8 +277,8 @@ class TestInterruption:
             assert [event.status for event in told if event.type == "turn_done"] == ["completed"]
             assert "audio_interrupted" not in [event.type for event in told]
 
-    async def test_playback_says_how_far_a_part_has_come(self, subject: Subject, server: LocalServer) -> None:
-        async with subject.connected(server) as transport:
+    async def test_playback_says_how_far_a_part_has_come(self, subject: DialectSubject) -> None:
+        async with quiet_server() as server, subject.connected(server) as transport:
             events = transport.events()
             played_out = told_of(transport, "output_audio_buffer.stopped")
             await transport.send_message("Hello?")
@@ -280,8 +297,8 @@ class TestInterruption:
             assert part.generated
             assert transport.playback("item_of_long_ago") is None
 
-    async def test_of_nothing_sends_nothing(self, subject: Subject, server: LocalServer) -> None:
-        async with subject.connected(server) as transport:
+    async def test_of_nothing_sends_nothing(self, subject: DialectSubject) -> None:
+        async with quiet_server() as server, subject.connected(server) as transport:
             await transport.interrupt()
             await transport.clear_audio()
             far = server.connections[-1]
@@ -289,9 +306,10 @@ class TestInterruption:
             assert [event["type"] for event in far.received] == ["input_audio_buffer.clear"]
 
 
-class TestHistory:
-    async def test_is_edited_to_what_is_wanted(self, subject: Subject, server: LocalServer) -> None:
-        async with subject.connected(server) as transport:
+@area("dialect")
+class TestServerHistory:
+    async def test_is_edited_to_what_is_wanted(self, subject: DialectSubject) -> None:
+        async with quiet_server() as server, subject.connected(server) as transport:
             if not transport.capabilities.history:
                 pytest.skip("it can't edit the history")
             events = transport.events()
@@ -312,9 +330,13 @@ class TestHistory:
             assert added[-1] == ("item_new", None)
 
 
-class TestConfig:
-    async def test_is_changed_while_connected(self, subject: Subject, server: LocalServer) -> None:
-        async with subject.connected(server, initial_session_config={"instructions": "First"}) as transport:
+@area("dialect")
+class TestServerConfig:
+    async def test_is_changed_while_connected(self, subject: DialectSubject) -> None:
+        async with (
+            quiet_server() as server,
+            subject.connected(server, initial_session_config={"instructions": "First"}) as transport,
+        ):
             updated = told_of(transport, "session.updated")
             await transport.update_session_config({"voice": "ash", "inputAudioFormat": "g711_ulaw"})
             async with asyncio.timeout(PATIENCE):
@@ -326,8 +348,8 @@ class TestConfig:
             else:  # the formats of a media path are negotiated; this one is of what we are given to send
                 assert session["audio"]["input"]["format"]["type"] == "audio/pcm"
 
-    async def test_that_is_refused_is_told(self, subject: Subject, server: LocalServer) -> None:
-        async with subject.connected(server) as transport:
+    async def test_that_is_refused_is_told(self, subject: DialectSubject) -> None:
+        async with quiet_server() as server, subject.connected(server) as transport:
             refused: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
             transport.on("error", lambda event: refused.set_result(event.error))
             await transport.update_session_config({"bogus": True})

@@ -3,33 +3,31 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
-import logging
 import struct
 import traceback
 from typing import Any
 
 import pytest
 
+from jackfield.testing.conformance import CANARY, polite
+from jackfield.testing.conformance.check import area
 from jackfield.transport import (
     AuthenticationError,
     ConfigurationError,
-    ConnectAbortedError,
-    ConnectOptions,
     ConnectRefusedError,
     ConnectTimeoutError,
     ProviderError,
-    RealtimeTransportLayer,
     RemoteClosedError,
     TransportError,
 )
-from support.checks import connects, fails
-from support.far_connection import PATIENCE, FarConnection, polite
-from support.far_end import tcp_server
-from support.leaks import no_leaks, settled
-from support.subjects import KEY, Port, Subject
-from support.turns import at_turn, stepwise
+from jackfield_local.conformance.checks.common import connects, fails
+from jackfield_local.conformance.dialect import DialectConnection
+from jackfield_local.conformance.sockets import tcp_server
+from jackfield_local.conformance.subjects import DialectSubject, Port
+
+__all__ = ["TestDialectCredentials", "TestNetwork", "TestRefusedSessions", "TestStatus"]
+
 
 CONFIG = {"instructions": "Speak like a pirate"}
 
@@ -43,86 +41,58 @@ async def forever(reader: asyncio.StreamReader) -> None:
         pass
 
 
-class TestCredentials:
-    async def test_a_key_function_that_raises(self, subject: Subject) -> None:
-        def broken() -> str:
-            raise RuntimeError("the vault is sealed")
-
-        async def broken_later() -> str:
-            await asyncio.sleep(0)
-            raise RuntimeError("the vault is sealed")
-
-        async with subject.far_end() as far_end:
-            for function in (broken, broken_later):
-                error = await fails(subject, far_end, AuthenticationError, "api_key", api_key=function)
-                assert "sealed" in str(error.__cause__)
-                assert far_end.requests == []
-
-    async def test_one_that_times_out_is_not_told_as_our_time_limit(self, subject: Subject) -> None:
+@area("dialect")
+class TestDialectCredentials:
+    async def test_one_that_times_out_is_not_told_as_our_time_limit(self, subject: DialectSubject) -> None:
         async def slow() -> str:
             raise TimeoutError
 
         async with subject.far_end() as far_end:
             await fails(subject, far_end, AuthenticationError, "api_key", api_key=slow)
 
-    async def test_one_that_hangs(self, subject: Subject) -> None:
-        async def hanging() -> str:
-            await asyncio.Event().wait()
-            return KEY
-
-        async with subject.far_end() as far_end:
-            error = await fails(subject, far_end, ConnectTimeoutError, "timeout", api_key=hanging, timeout=0.02)
-            assert isinstance(error, ConnectTimeoutError) and error.stage == "opening the connection"
-            assert far_end.requests == []
-
     @pytest.mark.parametrize("answer", [None, 5, b"bytes"])
-    async def test_one_that_returns_no_text(self, subject: Subject, answer: Any) -> None:
+    async def test_one_that_returns_no_text(self, subject: DialectSubject, answer: Any) -> None:
         async with subject.far_end() as far_end:
             transport = subject.make(far_end)
             with pytest.raises(ConfigurationError, match="str"):
                 await transport.connect(**subject.where(far_end, api_key=lambda: answer))
             assert transport.status == "disconnected"
 
-    async def test_none_at_all(self, subject: Subject) -> None:
+    async def test_none_at_all(self, subject: DialectSubject) -> None:
         async with subject.far_end() as far_end:
             error = await fails(subject, far_end, AuthenticationError, "api_key=", api_key=None)
             assert error.classification == "fatal"
             assert far_end.requests == []
 
-    @pytest.mark.parametrize("key", [f"{KEY}\n", f"{KEY}\r\nX-Injected: yes", "schlüssel", "\0"])
-    async def test_a_key_that_no_header_can_hold(self, subject: Subject, key: str) -> None:
+    @pytest.mark.parametrize("key", [f"{CANARY}\n", f"{CANARY}\r\nX-Injected: yes", "schlüssel", "\0"])
+    async def test_a_key_that_no_header_can_hold(self, subject: DialectSubject, key: str) -> None:
         async with subject.far_end() as far_end:
             transport = subject.make(far_end)
             with pytest.raises(ConfigurationError, match="header") as caught:
                 await transport.connect(**subject.where(far_end, api_key=key))
-            assert KEY not in "".join(traceback.format_exception(caught.value))
+            assert CANARY not in "".join(traceback.format_exception(caught.value))
             assert far_end.requests == []
             await connects(subject, transport)
 
 
+@area("dialect")
 class TestNetwork:
-    async def test_nobody_listens(self, subject: Subject) -> None:
-        async with tcp_server(lambda reader, _: forever(reader)) as port:
-            pass
-        error = await fails(subject, Port(port), ConnectRefusedError, f"127.0.0.1:{port}")
-        assert error.classification == "reconnect"
-
-    async def test_a_host_that_does_not_exist(self, subject: Subject) -> None:
+    async def test_a_host_that_does_not_exist(self, subject: DialectSubject) -> None:
         await fails(subject, Port(80, "far-end.invalid"), ConnectRefusedError, "far-end.invalid")
 
     @pytest.mark.parametrize("host", ["a" * 70 + ".example", "a..example"])
-    async def test_a_host_that_can_not_exist(self, subject: Subject, host: str) -> None:
+    async def test_a_host_that_can_not_exist(self, subject: DialectSubject, host: str) -> None:
         transport = subject.make(Port(80, host))
         with pytest.raises((ConfigurationError, ConnectRefusedError), match=r"host|no connection|not be posted"):
             await transport.connect(**subject.where(Port(80, host)))
         assert transport.status == "disconnected"
 
-    async def test_tls_where_there_is_none(self, subject: Subject) -> None:
+    async def test_tls_where_there_is_none(self, subject: DialectSubject) -> None:
         async with subject.far_end() as far_end:
             await fails(subject, Port(far_end.port, tls=True), ConnectRefusedError, "no connection|not be posted")
 
     @pytest.mark.parametrize("tls", [False, True])
-    async def test_one_that_accepts_and_says_nothing(self, subject: Subject, tls: bool) -> None:
+    async def test_one_that_accepts_and_says_nothing(self, subject: DialectSubject, tls: bool) -> None:
         async with tcp_server(lambda reader, _: forever(reader)) as port:
             place = Port(port, tls=tls)
             error = await fails(subject, place, ConnectTimeoutError, r"longer than 0\.0\d+ s", timeout=0.05)
@@ -138,7 +108,7 @@ class TestNetwork:
         ],
         ids=["nothing", "half a line", "another protocol", "binary"],
     )
-    async def test_an_answer_that_is_no_http(self, subject: Subject, answer: bytes) -> None:
+    async def test_an_answer_that_is_no_http(self, subject: DialectSubject, answer: bytes) -> None:
         async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             await request_of(reader)
             writer.write(answer)
@@ -147,7 +117,7 @@ class TestNetwork:
         async with tcp_server(handle) as port:
             await fails(subject, Port(port), ConnectRefusedError, "Check the url")
 
-    async def test_a_reset_before_the_answer(self, subject: Subject) -> None:
+    async def test_a_reset_before_the_answer(self, subject: DialectSubject) -> None:
         async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             await request_of(reader)
             sock = writer.get_extra_info("socket")
@@ -157,6 +127,7 @@ class TestNetwork:
             await fails(subject, Port(port), ConnectRefusedError)
 
 
+@area("dialect")
 class TestStatus:
     @pytest.mark.parametrize(
         ("status", "kind", "classification"),
@@ -173,7 +144,7 @@ class TestStatus:
         ],
     )
     async def test_is_told_with_the_body(
-        self, subject: Subject, status: int, kind: type[TransportError], classification: str
+        self, subject: DialectSubject, status: int, kind: type[TransportError], classification: str
     ) -> None:
         if status == 404:
             kind = subject.unknown
@@ -186,7 +157,7 @@ class TestStatus:
             assert f"127.0.0.1:{far_end.port}" in str(error)
 
     @pytest.mark.parametrize("status", [301, 302, 307, 308])
-    async def test_a_redirect_does_not_carry_credentials_elsewhere(self, subject: Subject, status: int) -> None:
+    async def test_a_redirect_does_not_carry_credentials_elsewhere(self, subject: DialectSubject, status: int) -> None:
         async with subject.far_end() as elsewhere:
             there = {"Location": f"http://127.0.0.1:{elsewhere.port}/v1/realtime"}
             async with subject.far_end(status=status, headers=there) as far_end:
@@ -195,6 +166,7 @@ class TestStatus:
             assert elsewhere.requests == []
 
 
+@area("dialect")
 class TestRefusedSessions:
     """The API accepts first and refuses afterwards: with an error event, an end, or both."""
 
@@ -217,7 +189,7 @@ class TestRefusedSessions:
     )
     async def test_error_then_end(
         self,
-        subject: Subject,
+        subject: DialectSubject,
         code: str | None,
         message: str,
         close: int,
@@ -227,7 +199,7 @@ class TestRefusedSessions:
     ) -> None:
         said = message.format(key=subject.key)
 
-        async def script(connection: FarConnection) -> None:
+        async def script(connection: DialectConnection) -> None:
             error = {"type": "invalid_request_error", "code": code, "message": said, "param": None, "event_id": None}
             await connection.send({"type": "error", "error": error})
             await connection.close(close)
@@ -237,19 +209,19 @@ class TestRefusedSessions:
                 error = await fails(subject, far_end, kind, match, **options)
                 assert error.classification == classification
 
-    async def test_an_end_alone(self, subject: Subject) -> None:
-        async def script(connection: FarConnection) -> None:
+    async def test_an_end_alone(self, subject: DialectSubject) -> None:
+        async def script(connection: DialectConnection) -> None:
             await connection.close(1000)
 
         async with subject.far_end(script) as far_end:
             error = await fails(subject, far_end, RemoteClosedError, "1000")
             assert error.classification == "reconnect"
 
-    async def test_the_config_is_refused(self, subject: Subject) -> None:
+    async def test_the_config_is_refused(self, subject: DialectSubject) -> None:
         said = {"type": "invalid_request_error", "code": "unknown_parameter", "param": "session.bogus"}
         said["message"] = "Unknown parameter: 'session.bogus'."
 
-        async def script(connection: FarConnection) -> None:
+        async def script(connection: DialectConnection) -> None:
             await connection.take_config()
             event_id = connection.received[0]["event_id"]
             await connection.send({"type": "error", "error": {**said, "event_id": event_id}})
@@ -264,121 +236,11 @@ class TestRefusedSessions:
             error = await fails(subject, far_end, ProviderError, "bogus", initial_session_config=config)
             assert isinstance(error, ProviderError) and error.param == "session.bogus"
 
-    async def test_the_session_never_comes(self, subject: Subject) -> None:
-        async def script(connection: FarConnection) -> None:
-            await connection.receive()
-
-        async with subject.far_end(script) as far_end:
-            limit = subject.dial_seconds
-            error = await fails(subject, far_end, ConnectTimeoutError, "acknowledge", timeout=limit)
-            assert isinstance(error, ConnectTimeoutError) and "acknowledge" in error.stage
-
-    async def test_the_acknowledgement_never_comes(self, subject: Subject) -> None:
-        async def script(connection: FarConnection) -> None:
+    async def test_the_acknowledgement_never_comes(self, subject: DialectSubject) -> None:
+        async def script(connection: DialectConnection) -> None:
             await connection.take_config()
             await connection.receive()
 
         async with subject.far_end(script) as far_end:
             options = {"timeout": subject.dial_seconds, "initial_session_config": CONFIG}
             await fails(subject, far_end, ConnectTimeoutError, "acknowledge", **options)
-
-    @pytest.mark.parametrize("how", ["close", "reset"])
-    async def test_it_goes_away_meanwhile(self, subject: Subject, how: str) -> None:
-        async def script(connection: FarConnection) -> None:
-            await connection.take_config()
-            if how == "close":
-                await connection.close(1012, "restart")
-            else:
-                connection.reset()
-
-        async with subject.far_end(script) as far_end:
-            error = await fails(subject, far_end, RemoteClosedError, initial_session_config=CONFIG)
-            assert isinstance(error, RemoteClosedError)
-            assert error.code == (subject.end_told(1012)[0] if how == "close" else 1006)
-
-
-class TestEveryStep:
-    """The same at each turn that the event loop makes on the way, whatever happens in it."""
-
-    async def abort_at(self, subject: Subject, far_end: Any, turn: int, how: str) -> bool:
-        """Stop a connect at a turn of the event loop; return whether it had got through by then."""
-        transport = subject.make(far_end)
-        closing: list[asyncio.Task[None]] = []
-        cancelled = False
-
-        async def key() -> str:
-            await asyncio.sleep(0)
-            return subject.key
-
-        def stop() -> None:
-            nonlocal cancelled
-            if how == "cancel":
-                cancelled = attempt.cancel()
-            else:
-                closing.append(asyncio.create_task(transport.close()))
-
-        options = ConnectOptions(**subject.where(far_end, api_key=key, initial_session_config=CONFIG))
-        async with no_leaks():
-            attempt = asyncio.create_task(transport.connect(options))
-            with at_turn(turn, stop):
-                await asyncio.wait({attempt})
-            if cancelled:
-                with pytest.raises(asyncio.CancelledError):
-                    await attempt
-            elif closing:
-                await closing[0]
-                with contextlib.suppress(ConnectAbortedError):
-                    await attempt
-            else:
-                await attempt
-                await transport.close()
-                return True
-            assert transport.status == "disconnected"
-            await far_end.let_go()
-        await transport.connect(options)
-        await transport.close()
-        return False
-
-    @pytest.mark.parametrize("how", ["cancel", "close"])
-    @stepwise
-    async def test_can_be_the_last(self, subject: Subject, how: str) -> None:
-        async with subject.far_end() as far_end:
-            turn = 1
-            while not await self.abort_at(subject, far_end, turn, how):
-                turn += 1
-            assert turn > 5
-
-
-class TestCycles:
-    async def test_leave_nothing_however_they_end(self, subject: Subject, caplog: pytest.LogCaptureFixture) -> None:
-        caplog.set_level(logging.DEBUG)
-
-        async def one(transport: RealtimeTransportLayer, far_end: Any, number: int) -> None:
-            connected = len(far_end.connections)
-            match number % 4:
-                case 0:
-                    await transport.connect(**subject.where(far_end))
-                    await transport.send_message("hello")
-                    await transport.close()
-                case 1:
-                    await transport.connect(**subject.where(far_end))
-                    (await far_end.connection(connected)).reset()
-                    assert await settled(lambda: transport.status == "disconnected")
-                case 2:
-                    far_end.status = 503
-                    with pytest.raises(ConnectRefusedError):
-                        await transport.connect(**subject.where(far_end))
-                    far_end.status = None
-                case 3:
-                    with pytest.raises(AuthenticationError):
-                        await transport.connect(**subject.where(far_end, api_key=None))
-
-        async with subject.far_end() as far_end:
-            transport = subject.make(far_end)
-            await one(transport, far_end, 0)
-            async with no_leaks():
-                for number in range(40):
-                    await one(transport, far_end, number)
-            async with asyncio.timeout(PATIENCE):
-                await transport.close()
-        assert KEY not in caplog.text

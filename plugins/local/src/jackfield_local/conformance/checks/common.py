@@ -5,50 +5,48 @@ from __future__ import annotations
 import asyncio
 import traceback
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
+from jackfield.testing.conformance import CANARY, PATIENCE, no_leaks
 from jackfield.transport import NotConnectedError, RealtimeTransportLayer, TransportError
-
-from .far_connection import PATIENCE
-from .leaks import no_leaks
-from .subjects import KEY, Subject
+from jackfield_local.conformance.subjects import DialectSubject
 
 __all__ = ["connects", "fails", "remote_end"]
 
 
 async def fails(
-    subject: Subject, place: Any, kind: type[TransportError], match: str | None = None, **options: Any
+    subject: DialectSubject, place: Any, kind: type[TransportError], match: str | None = None, **options: Any
 ) -> TransportError:
     """Connect, which is to fail; prove that nothing is left, that it is told, and that the object connects again."""
     transport = subject.make(place)
     changes: list[Any] = []
     transport.on("connection_change", changes.append)
     async with no_leaks():
-        with pytest.raises(kind, match=match) as caught:
+        with pytest.raises(TransportError, match=match) as caught:
             await transport.connect(**subject.where(place, **options))
-    error = caught.value
+    error = cast("TransportError", caught.value)
     assert type(error) is kind
     assert transport.status == "disconnected"
     assert [change.status for change in changes] == ["connecting", "disconnected"]
     assert changes[-1].error is error
     shown = "".join(traceback.format_exception(error)) + repr(error) + repr(changes)
-    assert KEY not in shown
+    assert CANARY not in shown
     assert str(error).rstrip()[-1] not in ":,"
     await connects(subject, transport)
     return error
 
 
-async def connects(subject: Subject, transport: RealtimeTransportLayer) -> None:
+async def connects(subject: DialectSubject, transport: RealtimeTransportLayer) -> None:
     """Prove that this object can connect to a far end that is well."""
     async with subject.far_end() as far_end:
-        await transport.connect(**subject.elsewhere(far_end))
+        await transport.connect(**subject.where(far_end))
         assert transport.status == "connected"
         await transport.close()
 
 
-async def remote_end(subject: Subject, how: Callable[[Any], Any]) -> tuple[Any, list[Any]]:
+async def remote_end(subject: DialectSubject, how: Callable[[Any], Any]) -> tuple[Any, list[Any]]:
     """End a connection from the far end; return what is told of it, and the errors that were told besides."""
     async with subject.far_end() as far_end:
         transport = subject.make(far_end)
