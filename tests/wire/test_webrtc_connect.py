@@ -18,6 +18,7 @@ from jackfield.transport import (
     ConnectRefusedError,
     ConnectTimeoutError,
     TransportError,
+    UnsupportedByTransportError,
     create_transport,
 )
 from jackfield_local.conformance.dialect import DialectConnection
@@ -196,7 +197,7 @@ class TestWhatIsAsked:
             ({"url": "wss://host/v1/realtime"}, ConfigurationError, "scheme is wss.*calls"),
             ({"url": "host/v1"}, ConfigurationError, "scheme is missing"),
             ({"url": "https://user:pass@host/v1"}, ConfigurationError, "password"),
-            ({"call_id": "rtc_1"}, ConfigurationError, "can't be joined by its call_id"),
+            ({"call_id": "rtc_1"}, UnsupportedByTransportError, "attach_by_call_id"),
             ({"api_key": None}, AuthenticationError, "OPENAI_API_KEY"),
             ({"api_key": ""}, AuthenticationError, "OPENAI_API_KEY"),
         ],

@@ -106,6 +106,7 @@ class WireTransport(Generic[D]):
     async def connect(self, options: ConnectOptions | None = None, /, **kwargs: Any) -> None:
         """Connect; see `RealtimeTransportLayer.connect` and `ConnectOptions`."""
         given = ConnectOptions.of(options, kwargs)
+        self._require(given.call_id is None or self._capabilities.attach_by_call_id, "attach_by_call_id (call_id=)")
         if self._status != "disconnected" or self._connecting is not None:
             raise AlreadyConnectedError(
                 f"this transport is {self._status}: close() it first, or make another one for a second connection"

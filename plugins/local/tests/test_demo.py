@@ -253,9 +253,10 @@ class TestElsewhere:
             assert [connection.query["model"] for connection in server.connections] == ["voice"]
         assert code == 0, capsys.readouterr()
 
-    def test_a_transport_that_nobody_knows_gets_the_url_and_the_key(self) -> None:
+    async def test_a_transport_that_nobody_knows_gets_the_url_and_the_key(self) -> None:
         server = SimpleNamespace(url="ws://127.0.0.1:1/v1/realtime", azure_endpoint="http://127.0.0.1:1")
-        place = local_place("carrier-pigeon", cast("RunningServer", server), "its key")
+        async with local_place("carrier-pigeon", cast("RunningServer", server), "its key") as place:
+            pass
         assert place.connect == {"url": "ws://127.0.0.1:1/v1/realtime?model=gpt-realtime", "api_key": "its key"}
         assert place.options == {}
         assert "its key" not in repr(place)

@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 from attrs import evolve, frozen
 
 from jackfield.openai import encode, session_payload
-from jackfield.transport import ConfigurationError, ConnectOptions
+from jackfield.transport import ConnectOptions
 from jackfield_transports.endpoint import DEFAULT_MODEL, Address, check_url, given_address, openai_key
 from jackfield_transports.http import call_id_of, http_base, http_client, post
 
@@ -34,10 +34,6 @@ async def calls_address(options: ConnectOptions) -> Address:
     `url` is used as given. Without it the base is OPENAI_BASE_URL, or the OpenAI API. With `headers`, even empty ones,
     no Authorization is added. Raises `AuthenticationError` without a key, `ConfigurationError` for a bad url.
     """
-    if options.call_id is not None:
-        raise ConfigurationError(
-            "a WebRTC call can't be joined by its call_id, only made: leave it out, or attach over the websocket"
-        )
     url = _calls_url(options)
     if options.headers is not None:
         return given_address(url, options.headers)

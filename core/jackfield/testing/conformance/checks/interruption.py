@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from typing import Any
 
@@ -12,7 +13,7 @@ from jackfield.testing.conformance.sound import SOUND, duration_ms
 from jackfield.testing.conformance.subject import Subject
 from jackfield.transport import RealtimeTransportLayer
 
-from .watching import all_told, first, turn, whole_turn
+from .watching import all_told, first, in_time, turn, whole_turn
 
 __all__ = ["TestInterruption", "TestPlayback"]
 
@@ -85,9 +86,11 @@ class TestInterruption:
     async def test_while_it_is_only_played_still(self, subject: Subject) -> None:
         async with subject.pair(listening) as (transport, far):
             events = transport.events()
+            generated = asyncio.Event()
+            transport.on("turn_done", lambda _: generated.set())
             await far.say(SOUND)
             begun = await heard(subject, events)
-            await turn(events)
+            await in_time("the turn's end", generated.wait())
             await transport.interrupt()
             cut = await first(events, "audio_interrupted")
             assert (cut.response_id, cut.item_id) == (begun.response_id, begun.item_id)

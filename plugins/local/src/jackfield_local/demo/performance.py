@@ -241,8 +241,12 @@ async def _place(chosen: Performance) -> AsyncIterator[_FarEnd]:
         return
     api_key = f"local-{secrets.token_hex(12)}"
     with webhook_address() if called else contextlib.nullcontext() as webhook:
-        async with run_server(api_key=api_key, pace=0.0 if chosen.fast else _PACE, webhook=webhook) as server:
-            yield _FarEnd(local_place(chosen.transport, server, api_key), server, webhook)
+        pace = 0.0 if chosen.fast else _PACE
+        async with (
+            run_server(api_key=api_key, pace=pace, webhook=webhook) as server,
+            local_place(chosen.transport, server, api_key) as place,
+        ):
+            yield _FarEnd(place, server, webhook)
 
 
 def _is_local(chosen: Performance) -> bool:

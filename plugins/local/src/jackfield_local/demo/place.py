@@ -1,20 +1,29 @@
 """Where the transport is told to go: the local server's door for it, or wherever the user says.
 
-This small table is the only place in the demo that knows transports by name.
+This small table is the only place in the demo that knows transports by name. Others are given the server's address; one
+that speaks to another kind of server brings a stand-in for that, which has the local server behind it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
-from typing import Any
+import contextlib
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
+from contextlib import AbstractAsyncContextManager
+from typing import Any, Final, TypeAlias, cast
 
 from attrs import field, frozen
 
+from jackfield.transport.discovery import entry_points_by_name, installed_entry_points, load_entry_point
 from jackfield_local.demo.server_process import Door, RunningServer
 
 __all__ = ["Place", "is_called", "local_place"]
 
 MODEL = "gpt-realtime"
+
+STAND_INS: Final = "jackfield.stand_ins"
+"""The entry-point group that stand-ins are declared in."""
+
+StandIn: TypeAlias = Callable[[str, str], AbstractAsyncContextManager[Mapping[str, Any]]]
 
 
 @frozen(kw_only=True)
@@ -37,13 +46,27 @@ def is_called(transport: str) -> bool:
     return transport in _CALLED
 
 
-def local_place(transport: str, server: RunningServer, api_key: str) -> Place:
-    """Return how `transport` gets to the local server.
+@contextlib.asynccontextmanager
+async def local_place(transport: str, server: RunningServer, api_key: str) -> AsyncIterator[Place]:
+    """Yield how `transport` gets to the local server.
 
-    A transport that isn't known here is given the server's URL and key, which is all that most of them need.
+    A transport that isn't known here is given the server's URL and key, which is all that most of them need; unless its
+    distribution declares a stand-in, by an entry point of the group `jackfield.stand_ins` with the transport's name: a
+    function of the server's URL and key that returns an asynchronous context manager of what `connect` is to be told.
     """
-    make = _PLACES.get(transport, _other)
-    return make(server, api_key)
+    stand_in = None if transport in _PLACES else _stand_in(transport)
+    if stand_in is None:
+        yield _PLACES.get(transport, _other)(server, api_key)
+        return
+    async with stand_in(server.url, api_key) as connect:
+        yield Place(name=str(connect.get("url", "its own stand-in")), connect=connect)
+
+
+def _stand_in(transport: str) -> StandIn | None:
+    """Return the stand-in that a distribution declares. Raises `RegistryError` where it can't be loaded."""
+    for point in entry_points_by_name(installed_entry_points, STAND_INS).get(transport, ()):
+        return cast("StandIn", load_entry_point(point))
+    return None
 
 
 def _websocket(server: RunningServer, api_key: str) -> Place:
