@@ -14,7 +14,9 @@ demo: $(READY)  ## an agent holds a spoken conversation with the local server
 	$(BIN)/jackfield demo --transport $(TRANSPORT) $(DEMO)
 
 test: $(READY) check  ## everything that proves the product
-	$(BIN)/python -m pytest
+	mkdir -p out
+	$(BIN)/python -m pytest --jackfield-report out/conformance.json
+	$(BIN)/python -m jackfield.testing.conformance out/conformance.json --into docs/transports.md --check
 
 check: $(READY)  ## style, types, import rules
 	$(BIN)/ruff check .
@@ -32,11 +34,12 @@ format: $(READY)
 clean:
 	rm -rf $(VENV) out
 
-$(READY): pyproject.toml constraints.txt plugins/local/pyproject.toml plugins/otel/pyproject.toml
+$(READY): pyproject.toml constraints.txt $(wildcard plugins/*/pyproject.toml)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 		|| { echo "Python 3.11 or newer is needed: make PYTHON=python3.12"; exit 1; }
 	$(PYTHON) -m venv $(VENV) || { echo "Python's venv is missing. On Debian: apt-get install python3-venv"; exit 1; }
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt uv
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --constraint constraints.txt \
-		--editable '.[all]' --editable 'plugins/local[speech,webrtc,sip]' --editable plugins/otel --group dev
+		--editable '.[all]' --editable 'plugins/local[speech,webrtc,sip]' --editable plugins/otel \
+		--editable 'plugins/gemini[local]' --editable plugins/openai-agents --group dev
 	touch $@

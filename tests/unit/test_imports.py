@@ -20,7 +20,8 @@ HEAVY = {
 }
 """What costs time or memory to import, and is needed by some users only."""
 
-SOURCES = ("core", "transports", "plugins/local/src", "plugins/otel/src")
+PLUGINS = ("gemini", "local", "openai-agents", "otel")
+SOURCES = ("core", "transports", *(f"plugins/{name}/src" for name in PLUGINS))
 
 
 def modules_after(program: str) -> set[str]:
@@ -85,7 +86,7 @@ def test_layers() -> None:
 class TestPrivateNames:
     """A name with a leading underscore is imported within its own package only: that of the module that has it."""
 
-    @pytest.mark.parametrize("source", [*SOURCES, "tests", "plugins/local/tests", "plugins/otel/tests"])
+    @pytest.mark.parametrize("source", [*SOURCES, "tests", *(f"plugins/{name}/tests" for name in PLUGINS)])
     def test_none_crosses_a_package(self, source: str) -> None:
         assert [found for path in python_files(source) for found in crossings(path.read_text(), name_of(path))] == []
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Literal, TypeAlias
 
 from attrs import define, field, fields, frozen
@@ -166,18 +167,27 @@ def badge(conforms: bool, passed: int, ran: int) -> dict[str, Any]:
 def capabilities_table(reports: Iterable[Mapping[str, Any]]) -> str:
     """Return a Markdown table of transports and their capabilities, made of `SubjectReport.as_json` of each subject.
 
+    Subjects of one transport share a column.
+
     `yes`: claimed and proven. `no`: not claimed, and proven to be refused, or nothing to refuse. Whatever else there is
     is told in words.
     """
-    subjects = list(reports)
-    names = [name for name in _all_names() if "=" not in name]
-    head = ["capability", *(f"`{subject['id']}`" for subject in subjects)]
-    rows = [[f"`{name}`", *(_cell(subject["capabilities"][name]) for subject in subjects)] for name in names]
-    for choice, values in _CHOICES.items():
-        rows.append([f"`{choice}`", *(_choice(subject["capabilities"], choice, values) for subject in subjects)])
-    rows.append(["conforms", *("yes" if subject["conforms"] else "**no**" for subject in subjects)])
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
+    by_transport: dict[str, list[Mapping[str, Any]]] = {}
+    for subject in reports:
+        by_transport.setdefault(subject["transport"], []).append(subject)
+
+    def row(name: str, cell: Callable[[Mapping[str, Any]], str]) -> list[str]:
+        return [name, *(_worst(map(cell, subjects)) for subjects in by_transport.values())]
+
+    flags = [name for name in _all_names() if "=" not in name]
+    rows = [
+        ["capability", *(f"`{name}`" for name in by_transport)],
+        ["---"] * (1 + len(by_transport)),
+        *(row(f"`{name}`", functools.partial(_cell, name=name)) for name in flags),
+        *(row(f"`{choice}`", functools.partial(_choice, choice=choice)) for choice in _CHOICES),
+        row("conforms", lambda subject: "yes" if subject["conforms"] else "**no**"),
+    ]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in rows) + "\n"
 
 
 def _brief(reason: str) -> str:
@@ -188,8 +198,14 @@ def _brief(reason: str) -> str:
     return reason
 
 
-def _cell(capability: Mapping[str, Any]) -> str:
-    claimed, proven = capability["claimed"], capability["proven"]
+def _worst(cells: Iterable[str]) -> str:
+    """Return what is to be told of a transport with several subjects: what is wrong, if anything is."""
+    told = list(cells)
+    return next((cell for cell in told if cell.startswith("**")), told[0])
+
+
+def _cell(subject: Mapping[str, Any], name: str) -> str:
+    claimed, proven = subject["capabilities"][name]["claimed"], subject["capabilities"][name]["proven"]
     if proven is False:
         return "**not kept**" if claimed else "**not refused**"
     if claimed:
@@ -197,8 +213,9 @@ def _cell(capability: Mapping[str, Any]) -> str:
     return "no"
 
 
-def _choice(capabilities: Mapping[str, Any], choice: str, values: Iterable[str]) -> str:
-    value = next(value for value in values if capabilities[f"{choice}={value}"]["claimed"])
+def _choice(subject: Mapping[str, Any], choice: str) -> str:
+    capabilities = subject["capabilities"]
+    value = next(value for value in _CHOICES[choice] if capabilities[f"{choice}={value}"]["claimed"])
     proven = capabilities[f"{choice}={value}"]["proven"]
     return value if proven else f"**{value}, not proven**"
 
