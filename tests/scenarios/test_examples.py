@@ -62,7 +62,7 @@ PROGRAMS: dict[str, tuple[list[str], list[str]]] = {
 """Each program's arguments, and what it must print."""
 
 
-ELSEWHERE = {"mcp_tools.py", "sip_agent.py", "test_an_agent.py", "tracing.py"}
+ELSEWHERE = {"agents_sdk.py", "mcp_tools.py", "sip_agent.py", "test_an_agent.py", "tracing.py"}
 """Programs that other tests run."""
 
 
