@@ -18,8 +18,9 @@ import orjson
 
 from jackfield.openai import error_from_payload
 from jackfield.transport import ConnectTimeoutError, JackfieldError, ProviderError
+from jackfield.wire.address import Address, check_url, refused, unreachable
 
-from .endpoint import Address, base_url, check_url, refused, unreachable, user_agent
+from .endpoint import base_url, user_agent
 
 __all__ = ["call_id_of", "http_base", "http_client", "post"]
 

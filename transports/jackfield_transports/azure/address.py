@@ -16,7 +16,7 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 from attrs import field, frozen
 
 from jackfield.transport import AuthenticationError, ConfigurationError, ConnectOptions, resolve_api_key
-from jackfield_transports.endpoint import Address, asked, given_address
+from jackfield.wire.address import Address, asked, given_address
 from jackfield_transports.websocket.address import check_websocket_url
 
 __all__ = ["DEFAULT_SCOPE", "AzureAddressing", "AzureCredential", "TokenProvider"]

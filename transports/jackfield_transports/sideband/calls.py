@@ -27,7 +27,8 @@ from jackfield.transport import (
     ProviderError,
     TransportError,
 )
-from jackfield_transports.endpoint import Address, given_address, openai_key
+from jackfield.wire.address import Address, given_address
+from jackfield_transports.endpoint import openai_key
 from jackfield_transports.http import call_id_of, http_base, http_client, post
 
 from .errors import CallGoneError, CallOutcomeUnknownError, CallTakenError

@@ -7,7 +7,7 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 from attrs import evolve
 
 from jackfield.transport import ConfigurationError, ConnectOptions
-from jackfield_transports.endpoint import Address
+from jackfield.wire.address import Address
 from jackfield_transports.sideband.calls import CallsClient
 from jackfield_transports.websocket.address import openai_address
 

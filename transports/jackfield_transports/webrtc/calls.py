@@ -11,7 +11,8 @@ from attrs import evolve, frozen
 
 from jackfield.openai import encode, session_payload
 from jackfield.transport import ConnectOptions
-from jackfield_transports.endpoint import DEFAULT_MODEL, Address, check_url, given_address, openai_key
+from jackfield.wire.address import Address, check_url, given_address
+from jackfield_transports.endpoint import DEFAULT_MODEL, openai_key
 from jackfield_transports.http import call_id_of, http_base, http_client, post
 
 __all__ = ["Call", "OfferForm", "calls_address", "offer_form", "post_offer"]

@@ -16,7 +16,7 @@ from attrs import frozen
 
 from jackfield.transport import ConnectOptions, ConnectRefusedError, ConnectTimeoutError
 from jackfield.wire import WireConnection
-from jackfield_transports.endpoint import Address
+from jackfield.wire.address import Address
 
 from .audio_input import AudioInput
 from .calls import Call, OfferForm, calls_address, offer_form, post_offer

@@ -5,7 +5,8 @@ from __future__ import annotations
 from urllib.parse import urlencode
 
 from jackfield.transport import ConfigurationError, ConnectOptions
-from jackfield_transports.endpoint import DEFAULT_MODEL, Address, base_url, check_url, given_address, openai_key
+from jackfield.wire.address import Address, check_url, given_address
+from jackfield_transports.endpoint import DEFAULT_MODEL, base_url, openai_key
 
 __all__ = ["check_websocket_url", "openai_address"]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from jackfield.transport import ConnectTimeoutError, RemoteClosedError
-from jackfield_transports.endpoint import Address
+from jackfield.wire.address import Address
 
 __all__ = ["broken", "closed", "lost", "silent", "too_slow"]
 

@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 
 from jackfield.transport import ConfigurationError, JackfieldError, RemoteClosedError, redact
 from jackfield.wire import WireConnection
-from jackfield_transports.endpoint import Address, unreachable
+from jackfield.wire.address import Address, unreachable
 
 from .wire import SocketOptions
 

@@ -28,7 +28,8 @@ from picows.url import WSParsedURL
 
 from jackfield.transport import ConfigurationError, JackfieldError, RemoteClosedError
 from jackfield.wire import WireConnection
-from jackfield_transports.endpoint import Address, refused, unreachable, user_agent
+from jackfield.wire.address import Address, refused, unreachable
+from jackfield_transports.endpoint import user_agent
 
 from .failures import broken, closed, lost, silent
 from .tcp import choose_proxy, connect_tcp, hang_up, open_tunnel

@@ -16,7 +16,8 @@ from websockets.protocol import Event, State
 
 from jackfield.transport import RemoteClosedError
 from jackfield.wire import WireConnection
-from jackfield_transports.endpoint import Address, refused, unreachable, user_agent
+from jackfield.wire.address import Address, refused, unreachable
+from jackfield_transports.endpoint import user_agent
 
 from .failures import broken, closed, lost, silent
 from .tcp import choose_proxy, hang_up, open_tunnel

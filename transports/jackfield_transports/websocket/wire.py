@@ -16,7 +16,7 @@ from attrs import frozen
 
 from jackfield.transport import ConfigurationError, ConnectOptions, redact
 from jackfield.wire import WireConnection
-from jackfield_transports.endpoint import Address, unreachable
+from jackfield.wire.address import Address, unreachable
 
 from .failures import too_slow
 

@@ -2,48 +2,23 @@
 
 from __future__ import annotations
 
-import os
 import re
-from collections.abc import Mapping
 from typing import Final
-from urllib.parse import parse_qsl, urlsplit
 
-from attrs import field, frozen
+from attrs import frozen
 
-from jackfield.transport import (
-    AuthenticationError,
-    ConfigurationError,
-    ConnectOptions,
-    JackfieldError,
-    UnsupportedByTransportError,
-    resolve_api_key,
-)
+from jackfield.transport import AuthenticationError, ConfigurationError, ConnectOptions, resolve_api_key
+from jackfield.wire.address import Address, asked, asked_key, check_url, given_address
 
 from .session_setup import DEFAULT_MODEL
 
-__all__ = ["Address", "Place", "address_of"]
+__all__ = ["Place", "address_of"]
 
 _SERVICE: Final = "/ws/google.ai.generativelanguage.{version}.GenerativeService.BidiGenerateContent"
 _VERTEX_SERVICE: Final = "/ws/google.cloud.aiplatform.v1beta1.LlmBidiService/BidiGenerateContent"
 _TOKEN: Final = "auth_tokens/"  # noqa: S105 - how the name of an ephemeral token begins
 _LOCATION = re.compile(r"[a-z0-9-]+")
-_SECRET_NAMES: Final = frozenset(
-    {"authorization", "x-goog-api-key", "cookie", "key", "api_key", "token", "access_token"}
-)
-
-
-@frozen
-class Address:
-    """A URL, the headers of the request, and which strings in them are secret. Its repr shows no credential."""
-
-    url: str = field(repr=lambda url: repr(url.partition("?")[0]))
-    headers: Mapping[str, str] = field(factory=dict, repr=False)
-    secrets: tuple[str, ...] = field(default=(), repr=False)
-
-    @property
-    def place(self) -> str:
-        """The URL without its query, for messages."""
-        return self.url.partition("?")[0]
+_ADVICE: Final = "give a WebSocket address, ws://... or wss://..."
 
 
 @frozen(kw_only=True)
@@ -78,15 +53,11 @@ async def address_of(options: ConnectOptions, place: Place) -> Address:
     A `url` is used as given. With `headers`, even empty ones, no credential is added. Raises `AuthenticationError`
     without a key, `ConfigurationError` for a bad url.
     """
-    if options.call_id is not None:
-        raise UnsupportedByTransportError(
-            "Gemini has no calls to attach to: leave call_id out (capability attach_by_call_id)"
-        )
     url = options.url
     if url is not None:
-        _check(url)
+        check_url(url, ("ws", "wss"), _ADVICE)
     if options.headers is not None:
-        return _given(url or _service(place, ephemeral=False), options.headers)
+        return given_address(url or _service(place, ephemeral=False), options.headers)
     key = await _key(options, place)
     ephemeral = key.startswith(_TOKEN)
     if place.project is not None:
@@ -95,13 +66,8 @@ async def address_of(options: ConnectOptions, place: Place) -> Address:
         name, value = "Authorization", f"Token {key}"
     else:
         name, value = "x-goog-api-key", key
-    if not value.isascii() or not value.isprintable():
-        raise ConfigurationError(
-            "the key holds what no header can, such as a line break or a letter beyond ASCII: is it copied whole, and "
-            "without the end of its line?"
-        )
     secrets = (key, key.removeprefix(_TOKEN)) if ephemeral else (key,)
-    given = _given(url or _service(place, ephemeral=ephemeral), {})
+    given = given_address(url or _service(place, ephemeral=ephemeral), {})
     return Address(given.url, {name: value}, (*secrets, *given.secrets))
 
 
@@ -116,46 +82,13 @@ def _service(place: Place, *, ephemeral: bool) -> str:
     if base.startswith("http"):
         base = "ws" + base.removeprefix("http")
     url = base.rstrip("/") + path
-    _check(url)
-    return url
+    return check_url(url, ("ws", "wss"), _ADVICE)
 
 
 async def _key(options: ConnectOptions, place: Place) -> str:
-    try:
-        key = await resolve_api_key(options.api_key)
-    except JackfieldError:
-        raise
-    except Exception as error:
-        raise AuthenticationError(
-            f"the api_key function raised {type(error).__name__}, so there are no credentials to connect with: see the "
-            "cause"
-        ) from error
-    if not key and place.project is None:
-        key = os.environ.get("GOOGLE_API_KEY") or os.environ.get("GEMINI_API_KEY")
-    if key:
-        return key
-    if place.project is not None:
+    if place.project is None:
+        return await asked_key(options, "GOOGLE_API_KEY", "GEMINI_API_KEY")
+    key = await asked("api_key", resolve_api_key(options.api_key))
+    if not key:
         raise AuthenticationError("no OAuth token: give api_key=, a function that returns one, to connect()")
-    raise AuthenticationError("no API key: give api_key= to connect(), or set GEMINI_API_KEY")
-
-
-def _given(url: str, headers: Mapping[str, str]) -> Address:
-    in_headers = [value.rpartition(" ")[2] for name, value in headers.items() if name.lower() in _SECRET_NAMES]
-    in_url = [value for name, value in parse_qsl(urlsplit(url).query) if name.lower() in _SECRET_NAMES]
-    return Address(url, dict(headers), tuple(in_headers + in_url))
-
-
-def _check(url: str) -> None:
-    try:
-        parts = urlsplit(url)
-        host, _ = parts.hostname, parts.port
-    except ValueError as error:
-        raise ConfigurationError(f"the url is no address: {error}") from None
-    if parts.scheme not in ("ws", "wss"):
-        raise ConfigurationError(
-            f"the url's scheme is {parts.scheme or 'missing'}: give a WebSocket address, ws://... or wss://..."
-        )
-    if not host or parts.fragment:
-        raise ConfigurationError("the url has no host, or a fragment (#...): give wss://host/path")
-    if parts.username is not None or parts.password is not None:
-        raise ConfigurationError('the url holds a user or a password: give headers={"Authorization": ...} instead')
+    return key

@@ -14,15 +14,12 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketExce
 
 import jackfield
 from jackfield.transport import (
-    AuthenticationError,
     ConfigurationError,
-    ConnectRefusedError,
     ConnectTimeoutError,
     RemoteClosedError,
     redact,
 )
-
-from .address import Address
+from jackfield.wire.address import Address, refused, unreachable
 
 __all__ = ["Socket", "SocketOptions", "dial"]
 
@@ -76,7 +73,7 @@ async def dial(address: Address, options: SocketOptions) -> Socket:
                 **arguments,
             )
     except InvalidStatus as error:
-        raise _refused(address, error.response.status_code, bytes(error.response.body or b"")) from None
+        raise refused(address, error.response.status_code, bytes(error.response.body or b"")) from None
     except TimeoutError as error:
         if limit.expired():
             raise ConnectTimeoutError(
@@ -84,9 +81,9 @@ async def dial(address: Address, options: SocketOptions) -> Socket:
                 "Check the url and the network, or give a larger open_timeout.",
                 stage="opening the connection",
             ) from None
-        raise _unreachable(address, error) from error
+        raise unreachable(address, error) from error
     except (OSError, WebSocketException, EOFError) as error:
-        raise _unreachable(address, error) from error
+        raise unreachable(address, error) from error
     except UnicodeError as error:
         told = redact(str(error), *address.secrets)
         raise ConfigurationError(f"the host in the url is no host name: {told}") from error
@@ -154,28 +151,3 @@ def _given_up(code: int, reason: str, ping_timeout: float | None) -> RemoteClose
         told = "the far end sent a message larger than max_size"
         return RemoteClosedError(f"{told}: give a larger max_size, if that is to be", code=code, reason=told)
     return RemoteClosedError(f"the far end broke the WebSocket protocol: {reason}", code=code, reason=reason)
-
-
-def _refused(address: Address, status: int, body: bytes) -> AuthenticationError | ConnectRefusedError:
-    text = redact(body.decode(errors="replace").strip(), *address.secrets)[:_MAX_REASON]
-    told = f"{address.place} refused the WebSocket with HTTP {status}" + (f": {text}" if text else "")
-    if status in {401, 403}:
-        return AuthenticationError(f"{told}. Check the key or token, and that it belongs to this endpoint.")
-    if 300 <= status < 400:
-        advice = "It points elsewhere, and credentials are not carried there: give the url that is meant."
-    else:
-        advice = {
-            404: "Check the url and the api_version.",
-            429: "Too many connections or no quota: wait, then try again.",
-        }.get(status, "The far end is in trouble: try again later." if status >= 500 else "Check the url and the key.")
-    error = ConnectRefusedError(f"{told}. {advice}", status=status)
-    if status not in {408, 429} and status < 500:
-        error.classification = "fatal"
-    return error
-
-
-def _unreachable(address: Address, error: Exception) -> ConnectRefusedError:
-    told = redact(str(error), *address.secrets).strip().rstrip(".") or type(error).__name__
-    return ConnectRefusedError(
-        f"no connection to {address.place}: {told}. Check the url, the network and the proxy settings."
-    )

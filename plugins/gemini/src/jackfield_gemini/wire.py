@@ -21,8 +21,9 @@ from jackfield.transport import (
     TransportError,
 )
 from jackfield.wire import decode_json
+from jackfield.wire.address import Address
 
-from .address import Address, Place, address_of
+from .address import Place, address_of
 from .socket import Socket, SocketOptions, dial
 
 __all__ = ["GeminiConnection", "GeminiWire", "Resumption"]
