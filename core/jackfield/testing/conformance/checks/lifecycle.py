@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -26,6 +27,10 @@ from .watching import all_told, changes, in_time
 __all__ = ["TestClose", "TestConnect", "TestEveryStep", "TestRemoteEnd"]
 
 CONFIG = {"instructions": "Speak like a pirate"}
+
+
+async def everything(stream: AsyncIterator[Any]) -> list[Any]:
+    return [event async for event in stream]
 
 
 async def hold_back(connection: FarConnection) -> None:
@@ -61,8 +66,8 @@ class TestConnect:
 
         async with subject.pair(script, initial_session_config=CONFIG) as (_, far):
             order.append("ready")
+            assert order == [CONFIG["instructions"], "ready"]
             assert list(far.instructions) == [CONFIG["instructions"]], "the config was told more than once"
-        assert order == [CONFIG["instructions"], "ready"]
 
     async def test_without_a_config_the_session_is_enough(self, subject: Subject) -> None:
         async with subject.pair() as (transport, _):
@@ -102,6 +107,12 @@ class TestConnect:
                 await transport.send_message(f"number {number}", trigger_response=False)
                 await far.until(lambda far=far: far.messages, "a message")
                 assert list(far.messages) == [f"number {number}"]
+                told: list[Any] = []
+                transport.on("output_text_delta", told.append)
+                await far.write("once", response_id=f"resp_{number}")
+                await all_told(transport, far)
+                transport.off("output_text_delta", told.append)
+                assert len(told) == 1, "after another connect() events are told more than once"
                 await transport.close()
                 assert transport.status == "disconnected"
 
@@ -279,7 +290,7 @@ class TestClose:
             stream = transport.events()
             await transport.connect(**subject.where(far_end))
             await transport.close()
-            told = [event async for event in stream]
+            told = await in_time("the stream of events to end", everything(stream))
             assert [event.status for event in told if event.type == "connection_change"][-1] == "disconnected"
             assert told[-1].type == "connection_change"
 
@@ -313,8 +324,8 @@ class TestRemoteEnd:
             if asyncio.iscoroutine(result):
                 await result
             event = await in_time("the end to be told", ended)
-            told = [event.type async for event in stream]
-            assert told[-1] == "connection_change"
+            told = await in_time("the stream of events to end", everything(stream))
+            assert told[-1].type == "connection_change"
             assert transport.status == "disconnected"
             with pytest.raises(NotConnectedError):
                 await transport.send_message("hello")
