@@ -5,9 +5,13 @@ The distributions are real metadata in a temporary directory, with the modules t
 
 from __future__ import annotations
 
+import json
 import sys
 import textwrap
+import warnings
 from collections import Counter
+from collections.abc import Mapping
+from datetime import date
 from importlib.metadata import EntryPoint, distributions
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -16,6 +20,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from jackfield.cli import main
 from jackfield.errors import (
     ConfigurationError,
     DuplicateTransportError,
@@ -26,8 +31,9 @@ from jackfield.errors import (
     UnknownTransportError,
 )
 from jackfield.transport.capabilities import TransportCapabilities
+from jackfield.transport.contract import CONTRACT_VERSIONS, ContractVersion, Deprecation, contract_table
 from jackfield.transport.hookspecs import CONTRACT_VERSION, TransportSpec, hookimpl
-from jackfield.transport.registry import Registry, available_transports, default_registry
+from jackfield.transport.registry import Registry, TransportInfo, available_transports, default_registry
 
 MEMBERS = [
     *("name", "capabilities", "status", "muted"),
@@ -74,6 +80,11 @@ class Site:
     def _entry_points(self, group: str) -> list[EntryPoint]:
         self.reads[group] += 1
         return [e for d in distributions(path=[str(self.path)]) for e in d.entry_points.select(group=group)]
+
+    def with_contracts(self, table: Mapping[str, ContractVersion]) -> Mapping[str, TransportInfo]:
+        """Have a registry for which these are the versions of the contract that there are."""
+        self.registry = Registry(self._entry_points, table)
+        return self.registry.transports
 
     def module(self, name: str, source: str) -> None:
         (self.path / f"{name}.py").write_text(textwrap.dedent(source))
@@ -452,6 +463,127 @@ class TestContractVersions:
         assert f"speaks {CONTRACT_VERSION}" in message
         assert install in message
         assert imported("pigeon_transport") == []
+
+    @pytest.mark.parametrize(
+        ("contract", "says"),
+        [
+            ("0.3", "which there never was (there are 1.0, 1.1)"),
+            ("1.7", "Install a newer jackfield"),
+            ("3.0", "Install a newer jackfield"),
+        ],
+    )
+    def test_one_that_never_was_is_told_from_one_that_may_come(self, site: Site, contract: str, says: str) -> None:
+        site.pigeon(f'factory="pigeon_transport:fly", contract="{contract}"')
+        assert says in site.refusal(IncompatibleTransportError)
+        assert site.registry.transports["pigeon"].notice is None
+
+    def test_versions_are_numbers(self, site: Site) -> None:
+        table = contract_table(
+            [ContractVersion(version=version, since="0.1.0", changes="") for version in ("1.10", "1.9", "1.2")]
+        )
+        assert list(table) == ["1.2", "1.9", "1.10"]
+        site.pigeon('factory="pigeon_transport:fly", contract="1.9"')
+        assert site.with_contracts(table)["pigeon"].installed
+
+    def test_ours_is_the_newest_and_every_one_says_what_it_brought(self) -> None:
+        assert list(CONTRACT_VERSIONS)[-1] == CONTRACT_VERSION
+        assert all(version == one.version and one.changes for version, one in CONTRACT_VERSIONS.items())
+
+    def test_the_page_lists_every_one(self) -> None:
+        page = (Path(__file__).parents[2] / "docs" / "contract-versions.md").read_text()
+        rows = [line.split("|")[1].strip() for line in page.splitlines() if line.startswith("| 1.")]
+        assert rows == list(CONTRACT_VERSIONS)
+
+
+class TestDeprecatedContracts:
+    """No version is deprecated as yet: this is how it will be."""
+
+    def table(self, *, refused_from: str = "999.0") -> Mapping[str, ContractVersion]:
+        ending = Deprecation(
+            since="0.1.0",
+            announced=date(2030, 1, 1),
+            refused_from=refused_from,
+            not_before=date(2030, 7, 1),
+            instead="answer to coo() as well.",
+        )
+        return contract_table(
+            [
+                ContractVersion(version="1.0", since="0.1.0", changes="The first one.", deprecation=ending),
+                ContractVersion(version="1.1", since="0.1.0", changes="coo()"),
+            ]
+        )
+
+    def site(self, site: Site, contract: str = "1.0", **how: str) -> Site:
+        site.pigeon(f'factory="pigeon_transport:fly", contract="{contract}"')
+        site.with_contracts(self.table(**how))
+        return site
+
+    def test_it_is_listed_with_what_to_do(self, site: Site) -> None:
+        info = self.site(site).registry.transports["pigeon"]
+        assert (info.state, info.installed, info.problem) == ("installed", True, None)
+        assert info.brief == "installed (contract 1.0 ends)"
+        assert info.notice is not None
+        for said in (
+            "jackfield-pigeon 0.3 speaks version 1.0 ",
+            "since jackfield 0.1.0 (2030-01-01)",
+            "jackfield 999.0, not before 2030-07-01, will refuse it",
+            "pip install --upgrade jackfield-pigeon",
+            "answer to coo() as well.",
+        ):
+            assert said in info.notice
+
+    def test_the_command_line_tells(
+        self, site: Site, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        registry = self.site(site).registry
+        monkeypatch.setattr("jackfield.cli.transports.Registry", lambda: registry)
+        monkeypatch.setenv("COLUMNS", "120")
+        assert main(["transports"]) == 0
+        table, _, notice = capsys.readouterr().out.partition("\n\n")
+        assert "installed (contract 1.0 ends)" in table
+        assert " ".join(notice.split()) == f"* {registry.transports['pigeon'].notice}"
+        assert main(["transports", "--json"]) == 0
+        [record] = json.loads(capsys.readouterr().out)
+        assert (record["state"], record["notice"]) == ("installed", registry.transports["pigeon"].notice)
+
+    def test_creating_it_warns_once(self, site: Site) -> None:
+        registry = self.site(site).registry
+        with pytest.warns(DeprecationWarning, match="will refuse it") as caught:
+            registry.create("pigeon")
+        assert len(caught) == 1
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            registry.create("pigeon")
+
+    def test_a_newer_one_is_not_warned_of(self, site: Site) -> None:
+        registry = self.site(site, "1.1").registry
+        assert registry.transports["pigeon"].notice is None
+        registry.create("pigeon")
+
+    def test_the_release_that_was_announced_refuses_it(self, site: Site) -> None:
+        self.site(site, refused_from="0.1.0.1")
+        assert site.registry.transports["pigeon"].installed
+        site.with_contracts(self.table(refused_from="0.1.1"))
+        assert site.registry.transports["pigeon"].installed
+        newer = self.table()["1.0"]
+        assert [newer.support(version) for version in (None, "0.1.0", "998.9", "999.0", "999.0.dev1", "1000.0")] == [
+            *(["deprecated"] * 3),
+            *(["refused"] * 3),
+        ]
+
+    def test_what_is_refused_says_since_when(self, site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("jackfield.transport.installed.installed_version", lambda _: "999.1")
+        message = self.site(site).refusal(IncompatibleTransportError)
+        assert "speaks version 1.0 of the transport contract, which jackfield speaks no more since 999.0" in message
+        assert "pip install --upgrade 'jackfield-pigeon>0.3'" in message
+        assert site.registry.transports["pigeon"].notice is None
+
+    def test_the_policy_is_kept(self) -> None:
+        known = {"since": "0.5.0", "announced": date(2030, 1, 1), "instead": "x"}
+        with pytest.raises(ValueError, match="180 days"):
+            Deprecation(**known, refused_from="0.7.0", not_before=date(2030, 6, 1))
+        with pytest.raises(ValueError, match="later"):
+            Deprecation(**known, refused_from="0.5.0", not_before=date(2031, 1, 1))
 
 
 class TestUnknownNames:

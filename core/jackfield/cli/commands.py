@@ -32,7 +32,13 @@ __all__ = ["ENTRY_POINT_GROUP", "Command", "Commands"]
 ENTRY_POINT_GROUP: Final = "jackfield.commands"
 """The entry-point group that commands are declared in."""
 
-_OWN: Final = {"transports": EntryPoint("transports", "jackfield.cli.transports", ENTRY_POINT_GROUP)}
+_OWN: Final = {
+    name: EntryPoint(name, module, ENTRY_POINT_GROUP)
+    for name, module in {
+        "new-transport": "jackfield.cli.new_transport",
+        "transports": "jackfield.cli.transports",
+    }.items()
+}
 
 _KNOWN: Final = {"demo": "jackfield-local", "serve": "jackfield-local"}
 """Which distribution brings a command of that name, for the hint where it isn't installed."""

@@ -53,11 +53,9 @@ def _table(infos: list[TransportInfo]) -> str:
     ]
     parts = [format_table(rows, headers=("NAME", "SUMMARY", "STATUS", "CAPABILITIES"), width=width)]
     parts += [
-        textwrap.fill(
-            f"* {info.problem}", width, subsequent_indent="  ", break_on_hyphens=False, break_long_words=False
-        )
+        textwrap.fill(f"* {said}", width, subsequent_indent="  ", break_on_hyphens=False, break_long_words=False)
         for info in infos
-        if info.state not in {"installed", "planned"}
+        if (said := info.notice if info.installed else info.problem) and info.state != "planned"
     ]
     return "\n\n".join(parts)
 
@@ -69,6 +67,7 @@ def _record(info: TransportInfo) -> dict[str, Any]:
         "summary": spec.summary if spec else None,
         "state": info.state,
         "problem": info.problem,
+        "notice": info.notice,
         "distributions": list(info.origins),
         "extra": spec.extra if spec else None,
         "contract": spec.contract if spec else None,

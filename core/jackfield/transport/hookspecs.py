@@ -16,20 +16,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
-from typing import Any, Final, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import pluggy
 from attrs import field, frozen, validators
 
 from .capabilities import TransportCapabilities
+from .contract import CONTRACT_VERSION
 
 __all__ = ["CONTRACT_VERSION", "TransportFactory", "TransportHooks", "TransportSpec", "hookimpl", "hookspec"]
-
-CONTRACT_VERSION: Final = "1.1"
-"""The version of `RealtimeTransportLayer` and of the hooks that this jackfield speaks, as MAJOR.MINOR.
-
-A new minor version only adds what older plugins can do without; a new major version may break them.
-"""
 
 TransportFactory: TypeAlias = Callable[..., Any]
 """Makes a transport, not yet connected, of the options given to `create_transport`: keyword arguments."""

@@ -5,6 +5,7 @@ A plugin is loaded when one of these questions needs it, once, and apart from ev
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cached_property
 from importlib.metadata import EntryPoint
 from typing import Literal, TypeAlias, cast
@@ -19,6 +20,7 @@ from jackfield.errors import (
     TransportUnavailableError,
 )
 
+from .contract import CONTRACT_VERSIONS, ContractVersion, newest, release
 from .discovery import (
     describe_error,
     distribution_of,
@@ -27,7 +29,7 @@ from .discovery import (
     missing_modules,
     origin_of,
 )
-from .hookspecs import CONTRACT_VERSION, TransportHooks, TransportSpec
+from .hookspecs import TransportHooks, TransportSpec
 
 __all__ = ["TransportInfo", "TransportState"]
 
@@ -51,9 +53,15 @@ class _Problem:
 class TransportInfo:
     """One name among the installed transports."""
 
-    def __init__(self, entry_points: tuple[EntryPoint, ...]) -> None:
-        """Describe the transport that `entry_points`, all of one name, declare: one, unless they collide."""
+    def __init__(
+        self, entry_points: tuple[EntryPoint, ...], contracts: Mapping[str, ContractVersion] = CONTRACT_VERSIONS
+    ) -> None:
+        """Describe the transport that `entry_points`, all of one name, declare: one, unless they collide.
+
+        `contracts` are the versions of the contract that there are.
+        """
         self._entry_points = entry_points
+        self._contracts = contracts
         self.name = entry_points[0].name
 
     def __repr__(self) -> str:
@@ -94,14 +102,31 @@ class TransportInfo:
     @property
     def brief(self) -> str:
         """Its state in a few words, for tables."""
-        problem = self._examined[1]
-        return "installed" if problem is None else problem.brief
+        spec, problem = self._examined
+        if problem is not None:
+            return problem.brief
+        return "installed" if spec is None or self.notice is None else f"installed (contract {spec.contract} ends)"
 
     @property
     def problem(self) -> str | None:
         """Why it can't be created and what to do about it; None where it can."""
         problem = self._examined[1]
         return None if problem is None else problem.message
+
+    @property
+    def notice(self) -> str | None:
+        """What is to be known of one that can be created: that its contract is deprecated, and what to do."""
+        spec, problem = self._examined
+        version = self._contract_of(spec) if spec is not None and problem is None else None
+        if spec is None or version is None or version.deprecation is None:
+            return None
+        ending, stale = version.deprecation, self._stale(spec)
+        return (
+            f"transport {self.name!r} of {self.origins[0]} speaks version {spec.contract} of the transport contract,"
+            f" which is deprecated since jackfield {ending.since} ({ending.announced}): jackfield"
+            f" {ending.refused_from}, not before {ending.not_before}, will refuse it. Install a newer"
+            f" {stale}: pip install --upgrade {stale}. Its author: {ending.instead}"
+        )
 
     @property
     def requirement(self) -> str:
@@ -144,22 +169,37 @@ class TransportInfo:
         )
 
     def _incompatible(self, spec: TransportSpec) -> _Problem | None:
-        theirs, ours = _version(spec.contract), _version(CONTRACT_VERSION)
-        # A plugin that was written for a newer minor version may call what this one doesn't have.
-        if theirs[0] == ours[0] and theirs <= ours:
+        version, current = self._contract_of(spec), newest(self._contracts)
+        if version is not None and version.deprecation is None:
             return None
-        if theirs > ours:
-            stale, version = "jackfield", installed_version("jackfield")
+        running, stale = installed_version("jackfield"), self._stale(spec)
+        if version is not None and version.support(running) != "refused":
+            return None
+        if version is not None and version.deprecation is not None:
+            what = f", which jackfield speaks no more since {version.deprecation.refused_from}"
+            fix = f"Install a newer {stale}: pip install --upgrade {_newer(stale, self.version)}"
+        elif release(spec.contract) > release(current):
+            # A plugin that was written for a newer version may call what this one doesn't have.
+            what = ""
+            fix = f"Install a newer jackfield: pip install --upgrade {_newer('jackfield', running)}"
         else:
-            stale, version = _requirement(spec, self.distribution).partition("[")[0], self.version
-        newer = f"'{stale}>{version.partition('+')[0]}'" if version else stale
+            what = f", which there never was (there are {', '.join(self._contracts)})"
+            fix = f"Install a newer {stale}: pip install --upgrade {_newer(stale, self.version)}"
         return _Problem(
             "incompatible",
-            f"speaks contract {spec.contract}, not {CONTRACT_VERSION}",
-            f"transport {self.name!r} of {self.origins[0]} speaks version {spec.contract} of the transport contract,"
-            f" and this jackfield speaks {CONTRACT_VERSION}. Install a newer {stale}: pip install --upgrade {newer}",
+            f"speaks contract {spec.contract}, not {current}",
+            f"transport {self.name!r} of {self.origins[0]} speaks version {spec.contract} of the transport contract"
+            f"{what}, and this jackfield speaks {current}. {fix}",
             IncompatibleTransportError,
         )
+
+    def _contract_of(self, spec: TransportSpec) -> ContractVersion | None:
+        """Return the version of the contract that a spec names, if there is or was such a one."""
+        return self._contracts.get(".".join(map(str, release(spec.contract))))
+
+    def _stale(self, spec: TransportSpec) -> str:
+        """Return the distribution whose newer version would speak a newer contract."""
+        return _requirement(spec, self.distribution).partition("[")[0]
 
     def _planned(self, spec: TransportSpec) -> _Problem | None:
         if spec.status != "planned":
@@ -229,6 +269,6 @@ def _requirement(spec: TransportSpec | None, offered_by: str | None) -> str:
     return f"{distribution}[{spec.extra}]" if spec and spec.extra else distribution
 
 
-def _version(text: str) -> tuple[int, int]:
-    major, _, minor = text.partition(".")
-    return int(major), int(minor)
+def _newer(distribution: str, version: str | None) -> str:
+    """Return what pip is given for a newer version than this one."""
+    return f"'{distribution}>{version.partition('+')[0]}'" if version else distribution

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import warnings
 from collections.abc import Mapping
 from functools import cached_property
 from types import MappingProxyType
@@ -23,8 +24,9 @@ from jackfield.errors import (
 )
 from jackfield.naming import check_names, nearest_name
 
+from .contract import CONTRACT_VERSION, CONTRACT_VERSIONS, ContractVersion
 from .discovery import EntryPointSource, describe_error, entry_points_by_name, installed_entry_points
-from .hookspecs import CONTRACT_VERSION, TransportFactory, TransportSpec
+from .hookspecs import TransportFactory, TransportSpec
 from .installed import TransportInfo, TransportState
 from .layer import RealtimeTransportLayer
 
@@ -80,17 +82,24 @@ def default_registry() -> Registry:
 class Registry:
     """The transports that `source` declares: by default, those of the installed distributions.
 
-    The metadata is read once, when it is first needed; `refresh` forgets it.
+    The metadata is read once, when it is first needed; `refresh` forgets it. `contracts` are the versions of the
+    contract that there are.
     """
 
-    def __init__(self, source: EntryPointSource = installed_entry_points) -> None:
+    def __init__(
+        self,
+        source: EntryPointSource = installed_entry_points,
+        contracts: Mapping[str, ContractVersion] = CONTRACT_VERSIONS,
+    ) -> None:
         self._source = source
+        self._contracts = contracts
+        self._warned: set[str] = set()
 
     @cached_property
     def transports(self) -> Mapping[str, TransportInfo]:
         """The transports by name, sorted. No plugin is imported."""
         found = entry_points_by_name(self._source, ENTRY_POINT_GROUP)
-        return MappingProxyType({name: TransportInfo(points) for name, points in found.items()})
+        return MappingProxyType({name: TransportInfo(points, self._contracts) for name, points in found.items()})
 
     def refresh(self) -> None:
         """Forget what was read: after a distribution was installed or removed while this process runs."""
@@ -103,6 +112,7 @@ class Registry:
         if info is None:
             raise UnknownTransportError(_unknown_message(name, self.transports))
         factory = _load_factory(info, info.check())
+        self._warn(info)
         _check_options(name, factory, options)
         try:
             transport = factory(**options)
@@ -113,6 +123,12 @@ class Registry:
             raise _unavailable(info, f"can't be created: {describe_error(error)}") from error
         _check_members(info, transport)
         return cast("RealtimeTransportLayer", transport)
+
+    def _warn(self, info: TransportInfo) -> None:
+        """Warn, once for each transport, of a contract that is deprecated: whoever creates it can do something."""
+        if info.notice is not None and info.name not in self._warned:
+            self._warned.add(info.name)
+            warnings.warn(info.notice, DeprecationWarning, stacklevel=4)
 
 
 def _load_factory(info: TransportInfo, spec: TransportSpec) -> TransportFactory:
