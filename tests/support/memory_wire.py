@@ -184,7 +184,9 @@ class _NearEnd:
 
 def memory_transport(wire: MemoryWire, **capabilities: Any) -> OpenAIRealtimeTransport:
     """Return a transport over `wire`."""
-    return OpenAIRealtimeTransport(wire, name="memory", capabilities=TransportCapabilities(**capabilities))
+    return OpenAIRealtimeTransport(
+        wire, name="memory", capabilities=TransportCapabilities(**{"attach_by_call_id": True, **capabilities})
+    )
 
 
 @contextlib.asynccontextmanager
