@@ -20,7 +20,7 @@ from jackfield.transport import ConnectRefusedError, RealtimeTransportLayer
 from jackfield_local import LocalServer
 from jackfield_local.conformance.sockets import SocketFarEnd
 
-__all__ = ["DialectSubject", "Port", "Voice", "azure", "sip", "webrtc", "websocket"]
+__all__ = ["DialectSubject", "Port", "Voice", "WebSocketSubject", "azure", "sip", "webrtc", "websocket"]
 
 _DIALECT: tuple[str, ...] = (SUITE, "jackfield_local.conformance.suite")
 
@@ -91,7 +91,7 @@ class DialectSubject(Subject):
             yield transport, transport.send_audio
 
 
-class _WebSocketSubject(DialectSubject):
+class WebSocketSubject(DialectSubject):
     """The built-in websocket transport."""
 
     @contextlib.contextmanager
@@ -186,12 +186,12 @@ _HURRIED = {"close_timeout": 0.05}
 
 def websocket() -> Sequence[DialectSubject]:
     """Return the subjects of the websocket transport: over each library that is there."""
-    subject = _WebSocketSubject("websocket", hurried=_HURRIED)
+    subject = WebSocketSubject("websocket", hurried=_HURRIED)
     if importlib.util.find_spec("picows") is None:
         return [subject]
     return [
         subject,
-        _WebSocketSubject("websocket", id="websocket-picows", options={"wire": "picows"}, hurried=_HURRIED),
+        WebSocketSubject("websocket", id="websocket-picows", options={"wire": "picows"}, hurried=_HURRIED),
     ]
 
 
