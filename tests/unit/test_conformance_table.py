@@ -46,9 +46,9 @@ def test_it_is_written_between_its_lines(tmp_path: Path, document: Path) -> None
     report = write_report(tmp_path / "r.json", subject("pigeon"), subject("owl", mute=True, images=False))
     assert main([str(report), "--into", str(document)]) == 0
     text = document.read_text()
-    assert text.startswith("# Transports\n\n<!-- capabilities: begin -->\n\n| capability | `pigeon` | `owl` |\n")
+    assert text.startswith("# Transports\n\n<!-- capabilities: begin -->\n\n| capability | `owl` | `pigeon` |\n")
     assert text.endswith("<!-- capabilities: end -->\n\nThe end.\n")
-    assert "| `mute` | no | yes |" in text and "| `images` | yes | no |" in text
+    assert "| `mute` | yes | no |" in text and "| `images` | no | yes |" in text
     assert "| `playback` | client | client |" in text and "| conforms | yes | yes |" in text
     assert "old" not in text
 

@@ -167,13 +167,13 @@ def badge(conforms: bool, passed: int, ran: int) -> dict[str, Any]:
 def capabilities_table(reports: Iterable[Mapping[str, Any]]) -> str:
     """Return a Markdown table of transports and their capabilities, made of `SubjectReport.as_json` of each subject.
 
-    Subjects of one transport share a column.
+    Subjects of one transport share a column; the transports are in the order of their names.
 
     `yes`: claimed and proven. `no`: not claimed, and proven to be refused, or nothing to refuse. Whatever else there is
     is told in words.
     """
     by_transport: dict[str, list[Mapping[str, Any]]] = {}
-    for subject in reports:
+    for subject in sorted(reports, key=lambda subject: str(subject["transport"])):
         by_transport.setdefault(subject["transport"], []).append(subject)
 
     def row(name: str, cell: Callable[[Mapping[str, Any]], str]) -> list[str]:
