@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
@@ -144,13 +145,19 @@ class Report:
 
 
 def describe(subject: Subject) -> dict[str, Any]:
-    """Return what a report has to know of a subject, as plain data."""
+    """Return what a report has to know of a subject, as plain data.
+
+    One that can't be made claims nothing: its checks say why, and the run goes on.
+    """
     info = available_transports().get(subject.transport)
+    claims: list[str] = []
+    with contextlib.suppress(Exception):
+        claims = subject.capabilities.names()
     return {
         "id": subject.id,
         "transport": subject.transport,
         "distribution": "" if info is None else " and ".join(info.origins),
-        "claims": subject.capabilities.names(),
+        "claims": claims,
     }
 
 
