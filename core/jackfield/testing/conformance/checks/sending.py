@@ -57,7 +57,7 @@ class TestAudioIn:
             await far.until(lambda: far.commits == 1, "the end of the turn")
             got = far.heard
             if subject.exact_input:
-                assert got == SOUND
+                assert got == SOUND, f"of {len(SOUND):,} bytes, {len(got):,} came, and they are not the same"
             else:
                 assert likeness(got, SOUND) > 0.9
                 assert abs(duration_ms(got) - duration_ms(SOUND)) <= 40
@@ -114,7 +114,7 @@ class TestAudioOut:
                 audio = [event for event in told if event.type == "audio"]
                 got = b"".join(event.data for event in audio)
                 if subject.exact_output:
-                    assert got == SOUND
+                    assert got == SOUND, f"of {len(SOUND):,} bytes, {len(got):,} came, and they are not the same"
                 else:
                     assert likeness(got, SOUND) > 0.9
                     assert duration_ms(got) >= duration_ms(SOUND)
