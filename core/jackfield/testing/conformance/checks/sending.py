@@ -28,6 +28,11 @@ from .watching import all_told, in_time, whole_turn
 __all__ = ["TestAudioIn", "TestAudioOut", "TestBackpressure", "TestMemory", "TestSendOrder", "TestWhatCannotBeSent"]
 
 
+def check_bytes(got: bytes, said: bytes) -> None:
+    same = got == said  # or pytest would explain in which of all the bytes they differ
+    assert same, f"of {len(said):,} bytes, {len(got):,} came, and they are not the same"
+
+
 async def send_load(subject: Subject, transport: RealtimeTransportLayer) -> None:
     """Send a lot at a time, of which no compression makes little."""
     size = subject.load_bytes
@@ -57,7 +62,7 @@ class TestAudioIn:
             await far.until(lambda: far.commits == 1, "the end of the turn")
             got = far.heard
             if subject.exact_input:
-                assert got == SOUND, f"of {len(SOUND):,} bytes, {len(got):,} came, and they are not the same"
+                check_bytes(got, SOUND)
             else:
                 assert likeness(got, SOUND) > 0.9
                 assert abs(duration_ms(got) - duration_ms(SOUND)) <= 40
@@ -114,7 +119,7 @@ class TestAudioOut:
                 audio = [event for event in told if event.type == "audio"]
                 got = b"".join(event.data for event in audio)
                 if subject.exact_output:
-                    assert got == SOUND, f"of {len(SOUND):,} bytes, {len(got):,} came, and they are not the same"
+                    check_bytes(got, SOUND)
                 else:
                     assert likeness(got, SOUND) > 0.9
                     assert duration_ms(got) >= duration_ms(SOUND)
