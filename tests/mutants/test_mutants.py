@@ -12,7 +12,7 @@ import pytest
 from jackfield.testing.conformance import far_end as far_ends
 from jackfield.testing.conformance import leaks
 from jackfield.testing.conformance.check import FIXTURE, proof_of
-from jackfield.testing.conformance.checks import session, watching
+from jackfield.testing.conformance.checks import watching
 from jackfield_local.conformance.subjects import WebSocketSubject
 
 from .bases import Mutant
@@ -26,7 +26,7 @@ MUTANTS = (*LIFECYCLE, *LISTENING, *SENDING)
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """What a mutant never does need not be waited for as long as what a slow machine does late."""
-    for module in (far_ends, watching, session, leaks):
+    for module in (far_ends, watching, leaks):
         monkeypatch.setattr(module, "PATIENCE", 1.5)
     yield
 

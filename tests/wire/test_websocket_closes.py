@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from jackfield.testing.conformance.checks.ends import remote_end
 from jackfield.transport import AuthenticationError, ConnectRefusedError, RemoteClosedError, TransportError
-from jackfield_local.conformance.checks.common import fails, remote_end
+from jackfield_local.conformance.checks.common import fails
 from jackfield_local.conformance.sockets import SocketConnection
 from jackfield_local.conformance.subjects import DialectSubject
 

@@ -6,8 +6,9 @@ import asyncio
 
 import pytest
 
+from jackfield.testing.conformance.checks.ends import connects
 from jackfield.transport import ConnectRefusedError, ConnectTimeoutError
-from jackfield_local.conformance.checks.common import connects, fails
+from jackfield_local.conformance.checks.common import fails
 from jackfield_local.conformance.sockets import tcp_server
 from jackfield_local.conformance.subjects import DialectSubject, Port
 

@@ -1,8 +1,7 @@
 """The OpenAI Realtime dialect: for transports, and for whoever wants to speak it without one.
 
 `OpenAIRealtimeProtocol` is the dialect and does no I/O. `OpenAIRealtimeTransport(wire)` makes a whole transport of it
-and a `jackfield.wire.Wire`. `session_payload` builds the `session` object for
-connect, update and call accept.
+and a `jackfield.wire.Wire`. `session_payload` builds the `session` object for connect, update and call accept.
 """
 
 from __future__ import annotations

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import pybase64
 
 from jackfield.errors import ProtocolError
-from jackfield.wire.json import decode_json, encode_json
+from jackfield.wire.json import decode_json
+from jackfield.wire.json import encode_json as encode
 
 __all__ = ["audio_frame", "decode", "decode_audio", "encode"]
 
@@ -22,11 +22,6 @@ def decode(frame: str | bytes) -> dict[str, Any]:
     if not isinstance(message.get("type"), str):
         raise ProtocolError("the far end sent JSON that is no event: an object with a string `type`; it was ignored")
     return message
-
-
-def encode(event: Mapping[str, Any]) -> bytes:
-    """Return `event` as UTF-8 JSON; raise `ConfigurationError` where it can't be that."""
-    return encode_json(event)
 
 
 def audio_frame(chunk: bytes) -> bytes:

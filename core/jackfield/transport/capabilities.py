@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from attrs import frozen
+from attrs import fields, frozen
 
 __all__ = ["TransportCapabilities"]
 
@@ -63,20 +63,6 @@ class TransportCapabilities:
 
     def names(self) -> list[str]:
         """Return the claims as short words, for tables: true flags by name, choices as `name=value`."""
-        words = [f"playback={self.playback}", f"truncate={self.truncate}"]
-        flags = (
-            "audio_in",
-            "audio_out",
-            "mute",
-            "attach_by_call_id",
-            "local_media",
-            "images",
-            "history",
-            "session_update",
-            "hosted_mcp",
-            "clear_audio",
-            "response_overrides",
-            "cancel",
-            "dtmf",
-        )
-        return [flag for flag in flags if getattr(self, flag)] + words
+        values = {attribute.name: getattr(self, attribute.name) for attribute in fields(type(self))}
+        flags = [name for name, value in values.items() if value is True]
+        return flags + [f"{name}={value}" for name, value in values.items() if isinstance(value, str)]

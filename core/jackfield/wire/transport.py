@@ -11,7 +11,7 @@ import contextlib
 from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
 from typing import Any, Generic, TypeVar
 
-from jackfield.audio.ledger import PartPlayback, PlaybackLedger
+from jackfield.audio.ledger import PartPlayback
 from jackfield.errors import (
     AlreadyConnectedError,
     ConnectAbortedError,
@@ -65,7 +65,7 @@ class WireTransport(Generic[D]):
         self._status: ConnectionStatus = "disconnected"
         self._connection: Connection | None = None
         self._dialect: D | None = None
-        self._ledger: PlaybackLedger | None = None
+        """That of the latest connection: what was told over it may be played on after its end."""
         self._connecting: asyncio.Task[None] | None = None
         self._cleanups: set[asyncio.Task[None]] = set()
         self._muted = False
@@ -184,7 +184,7 @@ class WireTransport(Generic[D]):
         except BaseException:
             await close_wire(wire)
             raise
-        self._connection, self._dialect, self._ledger = connection, dialect, dialect.ledger
+        self._connection, self._dialect = connection, dialect
         connection.start()
         config = options.initial_session_config
         if connection.media is not None:
@@ -356,7 +356,7 @@ class WireTransport(Generic[D]):
 
     def playback(self, item_id: str, content_index: int = 0) -> PartPlayback | None:
         """Return how far a content part has come, by the ledger of the latest connection: it plays on after that."""
-        return None if self._ledger is None else self._ledger.position(item_id, content_index)
+        return None if self._dialect is None else self._dialect.ledger.position(item_id, content_index)
 
     async def reset_history(self, old: Sequence[RealtimeItem], new: Sequence[RealtimeItem]) -> None:
         """Edit the model's conversation from `old` to `new`."""

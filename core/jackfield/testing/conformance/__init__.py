@@ -24,7 +24,7 @@ from jackfield.lazy import lazy_exports
 
 if TYPE_CHECKING:
     from .check import Proof, area, claims, lacks
-    from .far_end import AUDIO, PATIENCE, FarConnection, FarEnd, Script, polite, silent
+    from .far_end import AUDIO, PATIENCE, FarConnection, FarEnd, Script, answering, listening, polite, silent
     from .leaks import no_leaks, settled
     from .report import Report, SubjectReport, capabilities_table
     from .subject import CANARY, Subject
@@ -41,11 +41,13 @@ __all__ = [
     "Script",
     "Subject",
     "SubjectReport",
+    "answering",
     "area",
     "capabilities_table",
     "claims",
     "installed_subjects",
     "lacks",
+    "listening",
     "no_leaks",
     "polite",
     "settled",
@@ -56,7 +58,10 @@ __getattr__ = lazy_exports(
     __name__,
     {
         **dict.fromkeys(("Proof", "area", "claims", "lacks"), "check"),
-        **dict.fromkeys(("AUDIO", "PATIENCE", "FarConnection", "FarEnd", "Script", "polite", "silent"), "far_end"),
+        **dict.fromkeys(
+            ("AUDIO", "PATIENCE", "FarConnection", "FarEnd", "Script", "answering", "listening", "polite", "silent"),
+            "far_end",
+        ),
         **dict.fromkeys(("no_leaks", "settled"), "leaks"),
         **dict.fromkeys(("Report", "SubjectReport", "capabilities_table"), "report"),
         **dict.fromkeys(("CANARY", "Subject"), "subject"),

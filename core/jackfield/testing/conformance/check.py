@@ -20,11 +20,10 @@ from .leaks import no_leaks
 from .stepping import SteppingLoop
 from .subject import Subject
 
-__all__ = ["FIXTURE", "MARK", "Proof", "area", "claims", "lacks", "proof_of"]
+__all__ = ["FIXTURE", "Proof", "area", "claims", "lacks", "proof_of"]
 
 FIXTURE = "jackfield_subject"
 """The fixture that the checks are run on: a `Subject`."""
-MARK = "jackfield_check"
 _LIMIT = 4 * PATIENCE
 
 C = TypeVar("C", bound=type)

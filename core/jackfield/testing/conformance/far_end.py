@@ -11,7 +11,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final, Generic, Self, TypeAlias, TypeVar
 
-__all__ = ["AUDIO", "PATIENCE", "FarConnection", "FarEnd", "Script", "polite", "silent"]
+__all__ = ["AUDIO", "PATIENCE", "FarConnection", "FarEnd", "Script", "answering", "listening", "polite", "silent"]
 
 AUDIO: Final = bytes(range(256)) * 18
 """What is said where nothing else is asked for: 96 ms of PCM16 mono at 24,000 Hz, of every byte value."""
@@ -282,15 +282,32 @@ def _unseen(capability: str) -> NotImplementedError:
     return NotImplementedError(f"this far end doesn't show {capability}, so that the claim can't be proven")
 
 
-async def polite(connection: FarConnection) -> None:
-    """Do as providers do: accept the session, and answer each request with a spoken turn."""
+def answering(*calls: tuple[str, str, str], text: str = "Hello.") -> Script:
+    """Return a script that accepts the session and answers each request: the first with `calls`, if any, then aloud."""
+
+    async def script(connection: FarConnection) -> None:
+        await connection.accept()
+        answered = 0
+        while True:
+            await connection.receive()
+            while connection.requests > answered:
+                answered += 1
+                if answered == 1 and calls:
+                    await connection.call(*calls)
+                else:
+                    await connection.say(text=text, response_id=f"resp_{answered}")
+
+    return script
+
+
+polite: Script = answering()
+"""Does as providers do: accepts the session, and answers each request with a spoken turn."""
+
+
+async def listening(connection: FarConnection) -> None:
+    """Accept the session, and say only what the check says."""
     await connection.accept()
-    answered = 0
-    while True:
-        await connection.receive()
-        while connection.requests > answered:
-            answered += 1
-            await connection.say(response_id=f"resp_{answered}")
+    await silent(connection)
 
 
 async def silent(connection: FarConnection) -> None:

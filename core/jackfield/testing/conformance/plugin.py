@@ -60,7 +60,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     names = metafunc.config.getoption("jackfield_transport")
     if not names or _FIXTURE not in metafunc.fixturenames:
         return
-    from .subjects import SUITE, installed_subjects, suites
+    from .subject import SUITE
+    from .subjects import installed_subjects, suites
 
     suite = metafunc.module.__name__
     if suite not in suites(names):

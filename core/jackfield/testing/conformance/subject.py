@@ -12,10 +12,13 @@ from jackfield.transport import RealtimeTransportLayer, TransportCapabilities, c
 
 from .far_end import FarConnection, FarEnd, Script, polite
 
-__all__ = ["CANARY", "NewFarEnd", "Subject"]
+__all__ = ["CANARY", "SUITE", "NewFarEnd", "Subject"]
 
 CANARY: Final = "canary-4f1d9c"
 """The part of every key that must turn up nowhere but in the handshake."""
+
+SUITE: Final = "jackfield.testing.conformance.suite"
+"""The checks that every transport is held to, as a module."""
 
 NewFarEnd = Callable[[Script], FarEnd[Any]]
 """Makes a far end that plays a script."""
@@ -73,7 +76,7 @@ class Subject:
     dial_seconds: float = 0.1
     """A time limit within which connecting gets as far as to wait for the far end's word."""
 
-    suites: tuple[str, ...] = ("jackfield.testing.conformance.suite",)
+    suites: tuple[str, ...] = (SUITE,)
     """The modules of checks that it is held to."""
 
     @id.default  # noqa: A003

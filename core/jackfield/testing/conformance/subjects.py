@@ -18,14 +18,12 @@ from jackfield.transport.discovery import (
     origin_of,
 )
 
-from .subject import Subject
+from .subject import SUITE, Subject
 
-__all__ = ["ENTRY_POINT_GROUP", "SUITE", "installed_subjects", "suites"]
+__all__ = ["ENTRY_POINT_GROUP", "installed_subjects", "suites"]
 
 ENTRY_POINT_GROUP: Final = "jackfield.conformance"
 """The entry-point group that subjects are declared in."""
-SUITE: Final = "jackfield.testing.conformance.suite"
-"""The checks that every transport is held to."""
 
 
 def installed_subjects(transport: str, source: EntryPointSource = installed_entry_points) -> Sequence[Subject]:

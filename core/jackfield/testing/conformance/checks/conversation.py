@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from jackfield.testing.conformance.check import area
-from jackfield.testing.conformance.far_end import FarConnection
+from jackfield.testing.conformance.far_end import answering, listening
 from jackfield.testing.conformance.subject import Subject
 from jackfield.transport import ConfigurationError
 
@@ -46,12 +46,7 @@ class TestSequencing:
             assert far.requests == 3
 
     async def test_requests_wait_for_the_turn_that_is_being_spoken(self, subject: Subject) -> None:
-        async def script(connection: FarConnection) -> None:
-            await connection.accept()
-            while True:
-                await connection.receive()
-
-        async with subject.pair(script) as (transport, far):
+        async with subject.pair(listening) as (transport, far):
             events = transport.events()
             await transport.request_response()
             await far.until(lambda: far.requests == 1, "the first request")
@@ -81,7 +76,7 @@ class TestSequencing:
 @area("function_calls")
 class TestFunctionCalls:
     async def test_an_output_reaches_the_model_which_goes_on(self, subject: Subject) -> None:
-        async with subject.pair(self.calling()) as (transport, far):
+        async with subject.pair(answering(CALL)) as (transport, far):
             events = transport.events()
             await transport.send_message("What is the weather in Paris?")
             call = await first(events, "function_call")
@@ -97,7 +92,7 @@ class TestFunctionCalls:
 
     async def test_two_calls_of_one_turn_are_answered_once(self, subject: Subject) -> None:
         calls = (CALL, ("call_2", "get_time", "{}"))
-        async with subject.pair(self.calling(*calls)) as (transport, far):
+        async with subject.pair(answering(*calls)) as (transport, far):
             events = transport.events()
             await transport.send_message("What is the weather in Paris, and the time?")
             one = await first(events, "function_call")
@@ -112,7 +107,7 @@ class TestFunctionCalls:
             assert far.requests == 2
 
     async def test_outputs_are_text(self, subject: Subject) -> None:
-        async with subject.pair(self.calling()) as (transport, far):
+        async with subject.pair(answering(CALL)) as (transport, far):
             events = transport.events()
             await transport.send_message("What is the weather in Paris?")
             call = await first(events, "function_call")
@@ -122,18 +117,3 @@ class TestFunctionCalls:
             await transport.send_function_call_output(call, "sunny: ü \U0001f600")
             await far.until(lambda: far.outputs, "the output")
             assert dict(far.outputs) == {"call_1": "sunny: ü \U0001f600"}
-
-    def calling(self, *calls: tuple[str, str, str]) -> Any:
-        async def script(connection: FarConnection) -> None:
-            await connection.accept()
-            answered = 0
-            while True:
-                await connection.receive()
-                while connection.requests > answered:
-                    answered += 1
-                    if answered == 1:
-                        await connection.call(*(calls or (CALL,)))
-                    else:
-                        await connection.say(response_id=f"resp_{answered}")
-
-        return script

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import traceback
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -13,7 +10,7 @@ import pytest
 from jackfield.testing.conformance.check import area
 from jackfield.testing.conformance.far_end import FarConnection, polite, silent
 from jackfield.testing.conformance.leaks import no_leaks, settled
-from jackfield.testing.conformance.subject import CANARY, Subject
+from jackfield.testing.conformance.subject import Subject
 from jackfield.transport import (
     AuthenticationError,
     ConfigurationError,
@@ -23,39 +20,11 @@ from jackfield.transport import (
     TransportError,
 )
 
-from .watching import all_told, changes, in_time
+from .ends import fails
 
 __all__ = ["TestCredentials", "TestCycles", "TestFailedConnect"]
 
 CONFIG = {"instructions": "Speak like a pirate"}
-
-
-async def fails(subject: Subject, far_end: Any, kind: type[TransportError], **options: Any) -> TransportError:
-    """Connect, which is to fail; prove that nothing is left, and that it is told."""
-    transport = subject.make(far_end)
-    seen = changes(transport)
-    async with no_leaks():
-        with pytest.raises(TransportError) as caught:
-            await in_time("connect() to fail", transport.connect(**subject.where(far_end, **options)))
-    error = caught.value
-    assert isinstance(caught.value, kind), repr(error)
-    assert transport.status == "disconnected"
-    assert [change.status for change in seen] == ["connecting", "disconnected"]
-    assert seen[-1].error is caught.value, "connection_change doesn't tell why"
-    shown = "".join(traceback.format_exception(error)) + repr(error) + repr(seen)
-    assert CANARY not in shown, "the key is in the error"
-    async with well(subject) as healthy:
-        await transport.connect(**subject.where(healthy))
-        await all_told(transport, await healthy.connection())
-        await transport.close()
-    return error
-
-
-@contextlib.asynccontextmanager
-async def well(subject: Subject) -> AsyncIterator[Any]:
-    """A far end that is well."""
-    async with subject.far_end() as far_end:
-        yield far_end
 
 
 @area("failures")

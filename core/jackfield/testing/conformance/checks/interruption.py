@@ -8,7 +8,7 @@ from typing import Any
 
 from jackfield.audio import RealtimePlaybackTracker
 from jackfield.testing.conformance.check import area, claims, lacks
-from jackfield.testing.conformance.far_end import FarConnection
+from jackfield.testing.conformance.far_end import FarConnection, listening
 from jackfield.testing.conformance.sound import SOUND, duration_ms
 from jackfield.testing.conformance.subject import Subject
 from jackfield.transport import RealtimeTransportLayer
@@ -18,16 +18,18 @@ from .watching import all_told, first, in_time, turn, whole_turn
 __all__ = ["TestInterruption", "TestPlayback"]
 
 
-async def listening(connection: FarConnection) -> None:
-    """Accept the session, and say only what the check says."""
-    await connection.accept()
-    while True:
-        await connection.receive()
-
-
 async def heard(subject: Subject, events: Any) -> Any:
     """Wait until the answer is being heard; return an event of it."""
     return await first(events, "audio" if subject.capabilities.audio_out else "audio_transcript_delta")
+
+
+async def in_the_middle(subject: Subject, transport: RealtimeTransportLayer, far: FarConnection) -> tuple[Any, Any]:
+    """Have an answer be heard that goes on; return the stream of what is told from then on, and an event of it."""
+    events = transport.events()
+    await far.speak(SOUND)
+    begun = await heard(subject, events)
+    await all_told(transport, far)
+    return events, begun
 
 
 async def finish(far: FarConnection, response_id: str = "resp_1") -> None:
@@ -48,12 +50,9 @@ class TestInterruption:
 
     async def test_while_it_is_generated(self, subject: Subject) -> None:
         async with subject.pair(listening) as (transport, far):
-            events = transport.events()
             await transport.request_response()
             await far.until(lambda: far.requests == 1, "the request")
-            await far.speak(SOUND)
-            begun = await heard(subject, events)
-            await all_told(transport, far)
+            events, begun = await in_the_middle(subject, transport, far)
             await transport.interrupt()
             cut = await first(events, "audio_interrupted")
             assert (cut.response_id, cut.item_id, cut.content_index) == (
@@ -67,10 +66,7 @@ class TestInterruption:
     @claims("audio_out")
     async def test_what_comes_late_is_not_told(self, subject: Subject) -> None:
         async with subject.pair(listening) as (transport, far):
-            events = transport.events()
-            await far.speak(SOUND)
-            await heard(subject, events)
-            await all_told(transport, far)
+            events, _ = await in_the_middle(subject, transport, far)
             await transport.interrupt()
             await first(events, "audio_interrupted")
             late: list[Any] = []
@@ -99,13 +95,10 @@ class TestInterruption:
 
     async def test_by_the_users_voice(self, subject: Subject) -> None:
         async with subject.pair(listening) as (transport, far):
-            events = transport.events()
             order: list[str] = []
             for kind in ("speech_started", "audio_interrupted"):
                 transport.on(kind, lambda event: order.append(event.type))
-            await far.speak(SOUND)
-            await heard(subject, events)
-            await all_told(transport, far)
+            events, _ = await in_the_middle(subject, transport, far)
             await far.user_interrupts()
             cut = await first(events, "audio_interrupted")
             assert cut.item_id
@@ -183,10 +176,7 @@ class TestPlayback:
     async def test_the_application_says_how_much_was_heard(self, subject: Subject) -> None:
         tracker = RealtimePlaybackTracker()
         async with subject.pair(listening, playback_tracker=tracker) as (transport, far):
-            events = transport.events()
-            await far.speak(SOUND)
-            begun = await heard(subject, events)
-            await all_told(transport, far)
+            events, begun = await in_the_middle(subject, transport, far)
             tracker.on_play_ms(begun.item_id, begun.content_index, 200.0)
             part = transport.playback(begun.item_id, begun.content_index)
             assert part is not None and part.played_ms == 200
@@ -210,10 +200,7 @@ class TestPlayback:
     async def test_the_model_is_told_how_much_was_heard(self, subject: Subject) -> None:
         tracker = RealtimePlaybackTracker()
         async with subject.pair(listening, playback_tracker=tracker) as (transport, far):
-            events = transport.events()
-            await far.speak(SOUND)
-            begun = await heard(subject, events)
-            await all_told(transport, far)
+            _, begun = await in_the_middle(subject, transport, far)
             tracker.on_play_ms(begun.item_id, begun.content_index, 300.0)
             await transport.interrupt()
             await far.until(lambda: far.truncations, "the truncation")
@@ -222,10 +209,7 @@ class TestPlayback:
     @claims("truncate=server")
     async def test_the_model_needs_no_telling(self, subject: Subject) -> None:
         async with subject.pair(listening) as (transport, far):
-            events = transport.events()
-            await far.speak(SOUND)
-            await heard(subject, events)
-            await all_told(transport, far)
+            events, _ = await in_the_middle(subject, transport, far)
             await transport.interrupt()
             await first(events, "audio_interrupted")
             await finish(far)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -22,15 +21,12 @@ from jackfield.transport import (
     RemoteClosedError,
 )
 
-from .watching import all_told, changes, in_time
+from .ends import remote_end
+from .watching import all_told, changes, everything, in_time
 
 __all__ = ["TestClose", "TestConnect", "TestEveryStep", "TestRemoteEnd"]
 
 CONFIG = {"instructions": "Speak like a pirate"}
-
-
-async def everything(stream: AsyncIterator[Any]) -> list[Any]:
-    return [event async for event in stream]
 
 
 async def hold_back(connection: FarConnection) -> None:
@@ -298,40 +294,17 @@ class TestClose:
 @area("lifecycle")
 class TestRemoteEnd:
     async def test_a_clean_close_is_no_error(self, subject: Subject) -> None:
-        event, errors = await self.ended(subject, lambda far: far.close(1000, "bye"))
+        event, errors = await remote_end(subject, lambda far: far.close(1000, "bye"))
         assert event.code == 1000
         assert event.reason == ("bye" if subject.close_codes else "")
         assert event.error is None
         assert errors == []
 
     async def test_a_reset_is_one(self, subject: Subject) -> None:
-        event, errors = await self.ended(subject, lambda far: far.reset())
+        event, errors = await remote_end(subject, lambda far: far.reset())
         assert event.code == subject.abnormal_code
         assert isinstance(event.error, RemoteClosedError) and event.error is errors[0]
         assert event.error.classification == "reconnect" and not event.error.clean
-
-    async def ended(self, subject: Subject, how: Any) -> tuple[Any, list[Any]]:
-        """End a connection from the far end; return what is told of it, and the errors that were told besides."""
-        async with subject.far_end() as far_end:
-            transport = subject.make(far_end)
-            await transport.connect(**subject.where(far_end))
-            errors: list[Any] = []
-            transport.on("error", lambda event: errors.append(event.error))
-            ended: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-            transport.on("connection_change", ended.set_result)
-            stream = transport.events()
-            result = how(await far_end.connection())
-            if asyncio.iscoroutine(result):
-                await result
-            event = await in_time("the end to be told", ended)
-            told = await in_time("the stream of events to end", everything(stream))
-            assert told[-1].type == "connection_change"
-            assert transport.status == "disconnected"
-            with pytest.raises(NotConnectedError):
-                await transport.send_message("hello")
-            await transport.close()
-            assert event.status == "disconnected" and event.initiated_by == "remote"
-            return event, errors
 
 
 @area("lifecycle")

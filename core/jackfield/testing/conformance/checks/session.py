@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 import pytest
 
 from jackfield import GuardrailFunctionOutput, RealtimeAgent, RealtimeSession, function_tool, output_guardrail
 from jackfield.testing.conformance.check import area
-from jackfield.testing.conformance.far_end import PATIENCE, FarConnection
+from jackfield.testing.conformance.far_end import answering
 from jackfield.testing.conformance.subject import Subject
+
+from .watching import everything, in_time, up_to
 
 __all__ = ["TestSession"]
 
@@ -21,35 +22,7 @@ def get_weather(city: str) -> str:
     return f"Sunny in {city}"
 
 
-def calling(*calls: tuple[str, str, str]) -> Any:
-    """Answer the first request with calls, and the others with words."""
-
-    async def script(connection: FarConnection) -> None:
-        await connection.accept()
-        answered = 0
-        while True:
-            await connection.receive()
-            while connection.requests > answered:
-                answered += 1
-                if answered == 1 and calls:
-                    await connection.call(*calls)
-                else:
-                    await connection.say(text="It is sunny.", response_id=f"resp_{answered}")
-
-    return script
-
-
-async def up_to(session: RealtimeSession, kind: str) -> list[Any]:
-    seen: list[Any] = []
-    try:
-        async with asyncio.timeout(PATIENCE):
-            async for event in session:
-                seen.append(event)
-                if event.type == kind:
-                    return seen
-    except TimeoutError:
-        pass
-    raise AssertionError(f"{kind} never came; there were {', '.join(dict.fromkeys(e.type for e in seen))}")
+SUNNY = "It is sunny."
 
 
 @area("session")
@@ -57,7 +30,7 @@ class TestSession:
     async def test_an_agent_calls_its_tool_and_answers(self, subject: Subject) -> None:
         agent = RealtimeAgent("Greeter", instructions="Greet the user.", tools=[get_weather])
         async with (
-            subject.far_end(calling(("call_1", "get_weather", '{"city": "Paris"}'))) as far_end,
+            subject.far_end(answering(("call_1", "get_weather", '{"city": "Paris"}'), text=SUNNY)) as far_end,
             self.session(subject, far_end, agent) as session,
         ):
             far = await far_end.connection()
@@ -77,7 +50,7 @@ class TestSession:
         if not subject.capabilities.session_update:
             pytest.skip("it can't change a session")
         async with (
-            subject.far_end(calling(("call_1", "transfer_to_billing", "{}"))) as far_end,
+            subject.far_end(answering(("call_1", "transfer_to_billing", "{}"), text=SUNNY)) as far_end,
             self.session(subject, far_end, agent) as session,
         ):
             far = await far_end.connection()
@@ -95,14 +68,14 @@ class TestSession:
             return GuardrailFunctionOutput(output_info=None, tripwire_triggered="sunny" in output)
 
         agent = RealtimeAgent("Greeter", output_guardrails=[no_sun])
-        async with subject.far_end(calling()) as far_end, self.session(subject, far_end, agent) as session:
+        async with subject.far_end(answering(text=SUNNY)) as far_end, self.session(subject, far_end, agent) as session:
             await session.send_message("What is the weather in Paris?")
             await up_to(session, "guardrail_tripped")
             assert session.status == "connected"
 
     async def test_the_history_has_both_sides(self, subject: Subject) -> None:
         async with (
-            subject.far_end(calling()) as far_end,
+            subject.far_end(answering(text=SUNNY)) as far_end,
             self.session(subject, far_end, RealtimeAgent("Greeter")) as session,
         ):
             await session.send_message("Hello?")
@@ -113,9 +86,8 @@ class TestSession:
     async def test_it_ends_with_its_transport(self, subject: Subject) -> None:
         async with subject.far_end() as far_end, self.session(subject, far_end, RealtimeAgent("Greeter")) as session:
             await (await far_end.connection()).close(1000, "bye")
-            async with asyncio.timeout(PATIENCE):
-                kinds = [event.type async for event in session]
-            assert "connection_change" in kinds
+            told = await in_time("the session to end", everything(session))
+            assert "connection_change" in [event.type for event in told]
 
     def session(self, subject: Subject, far_end: Any, agent: RealtimeAgent) -> RealtimeSession:
         return RealtimeSession(agent, transport=subject.make(far_end), **subject.where(far_end))

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterable, Mapping
 from typing import Any
 
 from jackfield.testing.conformance.far_end import PATIENCE, FarConnection
 from jackfield.transport import RealtimeTransportLayer
 
-__all__ = ["all_told", "changes", "first", "in_time", "turn", "whole_turn"]
+__all__ = ["all_told", "changes", "everything", "first", "in_time", "turn", "up_to", "whole_turn"]
 
 _numbers = itertools.count(1_000_000)
 
@@ -55,28 +55,34 @@ async def all_told(transport: RealtimeTransportLayer, far: FarConnection) -> Non
         transport.off("*", look)
 
 
-async def first(events: AsyncIterator[Any], kind: str) -> Any:
+async def first(events: AsyncIterable[Any], kind: str) -> Any:
     """Return the next event of that type."""
-    return (await _up_to(events, {kind}))[-1]
+    return (await up_to(events, kind))[-1]
 
 
-async def turn(events: AsyncIterator[Any]) -> list[Any]:
+async def turn(events: AsyncIterable[Any]) -> list[Any]:
     """Return the events up to the end of the turn."""
-    return await _up_to(events, {"turn_done"})
+    return await up_to(events, "turn_done")
 
 
-async def whole_turn(events: AsyncIterator[Any]) -> list[Any]:
+async def whole_turn(events: AsyncIterable[Any]) -> list[Any]:
     """Return the events up to the end of the turn and of its audio, whichever comes last."""
-    return await _up_to(events, {"turn_done", "audio_done"})
+    return await up_to(events, "turn_done", "audio_done")
 
 
-async def _up_to(events: AsyncIterator[Any], kinds: set[str]) -> list[Any]:
+async def everything(events: AsyncIterable[Any]) -> list[Any]:
+    """Return the events up to the end of the stream."""
+    return [event async for event in events]
+
+
+async def up_to(events: AsyncIterable[Any], *kinds: str) -> list[Any]:
+    """Return the events up to and including one of each of these types."""
     told: list[Any] = []
     try:
         async with asyncio.timeout(PATIENCE):
             async for event in events:
                 told.append(event)
-                if kinds <= {event.type for event in told}:
+                if set(kinds) <= {event.type for event in told}:
                     return told
     except TimeoutError:
         pass

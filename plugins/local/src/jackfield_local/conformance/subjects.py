@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 from attrs import field, frozen
 
 from jackfield.testing.conformance import CANARY, Script, Subject, polite
-from jackfield.testing.conformance.subjects import SUITE
+from jackfield.testing.conformance.subject import SUITE
 from jackfield.transport import ConnectRefusedError, RealtimeTransportLayer
 from jackfield_local import LocalServer
 from jackfield_local.conformance.sockets import SocketFarEnd

@@ -12,6 +12,7 @@ import pytest
 
 from jackfield.testing.conformance import CANARY, polite
 from jackfield.testing.conformance.check import area
+from jackfield.testing.conformance.checks.ends import connects
 from jackfield.transport import (
     AuthenticationError,
     ConfigurationError,
@@ -21,7 +22,7 @@ from jackfield.transport import (
     RemoteClosedError,
     TransportError,
 )
-from jackfield_local.conformance.checks.common import connects, fails
+from jackfield_local.conformance.checks.common import fails
 from jackfield_local.conformance.dialect import DialectConnection
 from jackfield_local.conformance.sockets import tcp_server
 from jackfield_local.conformance.subjects import DialectSubject, Port

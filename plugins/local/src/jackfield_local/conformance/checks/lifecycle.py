@@ -5,13 +5,10 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from jackfield.testing.conformance import PATIENCE
+from jackfield.testing.conformance import PATIENCE, silent
 from jackfield.testing.conformance.check import area
-from jackfield.transport import (
-    ProviderError,
-    RealtimeTransportLayer,
-)
-from jackfield_local.conformance.checks.common import remote_end
+from jackfield.testing.conformance.checks.ends import remote_end
+from jackfield.transport import ProviderError
 from jackfield_local.conformance.dialect import DialectConnection
 from jackfield_local.conformance.subjects import DialectSubject
 
@@ -19,18 +16,6 @@ __all__ = ["TestDialectConnect", "TestDialectEnd"]
 
 
 CONFIG = {"instructions": "Speak like a pirate"}
-
-
-async def mute_forever(connection: DialectConnection) -> None:
-    """Accept the connection, read what comes, and say nothing."""
-    while True:
-        await connection.receive()
-
-
-def changes(transport: RealtimeTransportLayer) -> list[Any]:
-    seen: list[Any] = []
-    transport.on("connection_change", seen.append)
-    return seen
 
 
 @area("dialect")
@@ -44,7 +29,7 @@ class TestDialectConnect:
             error = {"type": "invalid_request_error", "code": code, "message": "No.", "param": None}
             answers = None if subject.config_first else connection.received[0]["event_id"]
             await connection.send({"type": "error", "error": {**error, "event_id": answers}})
-            await mute_forever(connection)
+            await silent(connection)
 
         async with subject.far_end(script) as far_end:
             transport = subject.make(far_end)

@@ -9,12 +9,12 @@ import pytest
 
 from jackfield.testing.conformance.check import area
 from jackfield.testing.conformance.sound import duration_ms, pitch, tone
+from jackfield.testing.conformance.stepping import turn_loops
 from jackfield.transport import (
     ConfigurationError,
     RealtimeTransportLayer,
     TransportError,
 )
-from jackfield_local.conformance.dialect import DialectConnection
 from jackfield_local.conformance.subjects import DialectSubject
 
 __all__ = ["TestDialectCommits", "TestDialectRefusals", "TestDialectSending", "TestDialectSizes"]
@@ -31,19 +31,9 @@ async def send_load(transport: RealtimeTransportLayer, load: bytes) -> None:
         await transport.send_event({"type": "x.load", "load": load.hex()})
 
 
-def load_of(far: DialectConnection) -> bytes:
-    """Return what came of it."""
-    return far.heard or bytes.fromhex("".join(event["load"] for event in far.of("x.load")))
-
-
 def ahead(transport: RealtimeTransportLayer) -> str:
     """Return the type of the events that a load is sent as."""
     return "input_audio_buffer.append" if transport.capabilities.playback == "client" else "x.load"
-
-
-async def turn_loops(count: int = 100) -> None:
-    for _ in range(count):
-        await asyncio.sleep(0)
 
 
 @area("dialect")
